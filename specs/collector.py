@@ -1,0 +1,297 @@
+"""The OpenTelemetry Collector: every span and log line passes through it."""
+
+from typing import Any
+
+from specs import jaeger, loki, prometheus
+from specs.monitoring import Alert, RuleGroup, to_yaml
+from specs.part import APP, Context, Monitoring
+from specs.programs import COLLECTOR
+from specs.settings import LogFile, Severity
+from specs.workload import CONFIG, REGISTRY, Check, Port, Probe, Registry, Resources, Volume, Workload
+
+NAME = "collector"
+OTLP_GRPC = 4317
+OTLP_HTTP = 4318
+THRIFT_COMPACT = 6831
+THRIFT_BINARY = 6832
+THRIFT_HTTP = 14268
+JAEGER_GRPC = 14250
+ZIPKIN = 9411
+HEALTH = 13133
+METRICS = 8888
+
+
+def monitoring(context: Context) -> Monitoring:
+    """How the collector is watched."""
+    by = "sum by (app, environment, service, instance, exporter)"
+    return Monitoring(
+        jobs=(context.job(NAME, METRICS),),
+        groups=(
+            RuleGroup(
+                name=NAME,
+                alerts=(
+                    Alert(
+                        name="CollectorDropsData",
+                        expr=f"""
+{by} (rate({{__name__=~"otelcol_exporter_send_failed_(spans|log_records|metric_points)(_total)?", service="{NAME}"}}[5m]))
++ {by} (rate({{__name__=~"otelcol_exporter_enqueue_failed_(spans|log_records|metric_points)(_total)?", service="{NAME}"}}[5m]))
+> $threshold""",
+                        threshold=0,
+                        for_="5m",
+                        severity=Severity.CRITICAL,
+                        summary="The collector cannot deliver by {{ $labels.exporter }}",
+                        description="{{ $value | humanize }} items a second are lost on the way out by {{ $labels.exporter }}.",
+                        action="See whether what stands behind that exporter runs and answers; the collector's log has the error.",
+                    ),
+                    Alert(
+                        name="CollectorRefusesData",
+                        expr=f'sum by (app, environment, service, instance, receiver) (rate({{__name__=~"otelcol_receiver_refused_(spans|log_records|metric_points)(_total)?", service="{NAME}"}}[5m])) > $threshold',
+                        threshold=0,
+                        for_="5m",
+                        severity=Severity.WARNING,
+                        summary="The collector refuses what applications send by {{ $labels.receiver }}",
+                        description="{{ $value | humanize }} items a second are refused by {{ $labels.receiver }}.",
+                        action="The collector is over its memory limit, or an exporter holds everything up: see CollectorQueueFilling, then give it more memory.",
+                    ),
+                    Alert(
+                        name="CollectorQueueFilling",
+                        expr=f"""
+max by (app, environment, service, instance, exporter) (otelcol_exporter_queue_size{{service="{NAME}"}})
+/ max by (app, environment, service, instance, exporter) (otelcol_exporter_queue_capacity{{service="{NAME}"}})
+> $threshold""",
+                        threshold=0.8,
+                        for_="5m",
+                        severity=Severity.WARNING,
+                        summary="The collector's queue to {{ $labels.exporter }} fills up",
+                        description="{{ $value | humanizePercentage }} of the queue is taken; when it is full, data is lost.",
+                        action="What stands behind that exporter is too slow or away. Mend that before the queue is full.",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _json_operators() -> list[dict[str, Any]]:
+    """What turns a JSON line into a log record: time, severity, trace and service come out of the line."""
+    present = "attributes.{0} != nil"
+    return [
+        {"type": "json_parser", "parse_from": "body", "parse_to": "attributes", "on_error": "send_quiet"},
+        {
+            "type": "time_parser",
+            "if": f'{present.format("timestamp")} && attributes.timestamp matches "^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T"',
+            "parse_from": "attributes.timestamp",
+            "layout_type": "gotime",
+            "layout": "2006-01-02T15:04:05.999999999Z07:00",
+            "on_error": "send_quiet",
+        },
+        {
+            "type": "severity_parser",
+            "if": present.format("level"),
+            "parse_from": "attributes.level",
+            "overwrite_text": True,
+            "on_error": "send_quiet",
+        },
+        {
+            "type": "trace_parser",
+            "if": 'attributes.trace_id matches "^[0-9a-f]{32}$"',
+            "trace_id": {"parse_from": "attributes.trace_id"},
+            "span_id": {"parse_from": "attributes.span_id"},
+            "on_error": "send_quiet",
+        },
+        {"type": "copy", "if": present.format("service"), "from": "attributes.service", "to": 'resource["service.name"]'},
+        {"type": "move", "if": present.format("message"), "from": "attributes.message", "to": "body"},
+    ]
+
+
+def _file_receiver(include: list[str], app: str, service: str, *, json: bool) -> dict[str, Any]:
+    return {
+        "include": include,
+        "start_at": "beginning",
+        "storage": "file_storage",
+        "poll_interval": "500ms",
+        "resource": {"app": app, "service.name": service},
+        **({"operators": _json_operators()} if json else {}),
+    }
+
+
+def _registered(*, json: bool) -> dict[str, Any]:
+    """Follows what applications put below the registry: `logs/<app>/<service>.json` and `logs/<app>/<service>.log`."""
+    ending = "json" if json else "log"
+    receiver = _file_receiver([f"{REGISTRY}/logs/*/*.{ending}"], "", "", json=json)
+    del receiver["resource"]
+    receiver["include_file_path"] = True
+    receiver["operators"] = [
+        {
+            "type": "regex_parser",
+            "parse_from": 'attributes["log.file.path"]',
+            "parse_to": "resource",
+            "regex": rf"logs/(?P<app>[^/]+)/(?P<service>[^/]+)\.{ending}$",
+        },
+        {"type": "move", "from": "resource.service", "to": 'resource["service.name"]'},
+        *(_json_operators() if json else []),
+    ]
+    return receiver
+
+
+def _log_receivers(context: Context) -> dict[str, dict[str, Any]]:
+    receivers: dict[str, dict[str, Any]] = {
+        "file_log/registered_json": _registered(json=True),
+        "file_log/registered_text": _registered(json=False),
+    }
+    if context.on_one_machine:
+        # The stack's own programs: supervisor keeps each one's output in <workload>/log/<workload>.log.
+        own = _file_receiver(["../../*/log/*.log"], APP, "", json=False)
+        own["include_file_path"] = True
+        own["operators"] = [
+            {
+                "type": "regex_parser",
+                "parse_from": 'attributes["log.file.path"]',
+                "parse_to": "resource",
+                "regex": r"/(?P<service>[^/]+)/log/[^/]+\.log$",
+            },
+            {"type": "move", "from": "resource.service", "to": 'resource["service.name"]'},
+            {
+                # logfmt and JSON alike name their level in the first part of the line.
+                "type": "regex_parser",
+                "if": 'body matches "level[\\"=: ]+[a-zA-Z]+"',
+                "regex": r'level["=: ]+(?P<level>[a-zA-Z]+)',
+                "on_error": "send_quiet",
+                "severity": {"parse_from": "attributes.level", "overwrite_text": True},
+            },
+        ]
+        receivers["file_log/stack"] = own
+    for file in context.settings.log_files:
+        receivers[f"file_log/{file.name}"] = _followed(file)
+    return receivers
+
+
+def _followed(file: LogFile) -> dict[str, Any]:
+    return _file_receiver(list(file.include), file.app, file.name, json=file.format == "json")
+
+
+def configuration(context: Context) -> dict[str, Any]:
+    """`collector.yml` as a value."""
+    addresses = context.addresses
+    files = _log_receivers(context)
+    settings = context.settings
+    return {
+        "extensions": {
+            "health_check": {"endpoint": addresses.listen(HEALTH)},
+            "file_storage": {"directory": "storage", "create_directory": True},
+        },
+        "receivers": {
+            "otlp": {
+                "protocols": {
+                    "grpc": {"endpoint": addresses.listen(OTLP_GRPC)},
+                    "http": {"endpoint": addresses.listen(OTLP_HTTP)},
+                }
+            },
+            # Today's Jaeger has no agent: applications with old clients send to the collector, which hands on OTLP.
+            "jaeger": {
+                "protocols": {
+                    "thrift_compact": {"endpoint": addresses.listen(THRIFT_COMPACT)},
+                    "thrift_binary": {"endpoint": addresses.listen(THRIFT_BINARY)},
+                    "thrift_http": {"endpoint": addresses.listen(THRIFT_HTTP)},
+                    "grpc": {"endpoint": addresses.listen(JAEGER_GRPC)},
+                }
+            },
+            "zipkin": {"endpoint": addresses.listen(ZIPKIN)},
+            **files,
+        },
+        "processors": {
+            "memory_limiter": {"check_interval": "1s", "limit_mib": 400, "spike_limit_mib": 100},
+            "batch": {"timeout": "1s"},
+            # `insert` leaves what the application said about itself.
+            "resource": {
+                "attributes": [
+                    {"key": "environment", "value": settings.environment, "action": "insert"},
+                    {"key": "deployment.environment.name", "value": settings.environment, "action": "insert"},
+                    {"key": "cluster", "value": settings.cluster, "action": "insert"},
+                    {"key": "app", "from_attribute": "service.namespace", "action": "insert"},
+                    {"key": "app", "from_attribute": "service.name", "action": "insert"},
+                ]
+            },
+        },
+        "connectors": {
+            "span_metrics": {
+                "namespace": "traces.span.metrics",
+                "histogram": {"unit": "s", "explicit": {"buckets": ["5ms", "25ms", "100ms", "250ms", "500ms", "1s", "2s", "5s", "10s"]}},
+                "dimensions": [{"name": "http.route"}, {"name": "http.request.method"}, {"name": "http.response.status_code"}],
+                "exemplars": {"enabled": True},
+                "metrics_flush_interval": "15s",
+                "metrics_expiration": "10m",
+                "resource_metrics_key_attributes": ["service.name", "app", "environment"],
+            }
+        },
+        "exporters": {
+            "otlp/jaeger": {
+                "endpoint": addresses.dial(jaeger.NAME, jaeger.OTLP),
+                "tls": {"insecure": True},
+                "sending_queue": {"storage": "file_storage"},
+            },
+            "otlp_http/loki": {
+                "endpoint": f"http://{addresses.dial(loki.NAME, loki.PORT)}/otlp",
+                "sending_queue": {"storage": "file_storage"},
+            },
+            "otlp_http/prometheus": {
+                "endpoint": f"http://{addresses.dial(prometheus.NAME, prometheus.PORT)}/api/v1/otlp",
+            },
+        },
+        "service": {
+            "extensions": ["health_check", "file_storage"],
+            "pipelines": {
+                "traces": {
+                    "receivers": ["otlp", "jaeger", "zipkin"],
+                    "processors": ["memory_limiter", "resource", "batch"],
+                    "exporters": ["otlp/jaeger", "span_metrics"],
+                },
+                "metrics": {
+                    "receivers": ["otlp", "span_metrics"],
+                    "processors": ["memory_limiter", "resource", "batch"],
+                    "exporters": ["otlp_http/prometheus"],
+                },
+                "logs": {
+                    "receivers": ["otlp", *files],
+                    "processors": ["memory_limiter", "resource", "batch"],
+                    "exporters": ["otlp_http/loki"],
+                },
+            },
+            "telemetry": {
+                "logs": {"level": "warn"},
+                "metrics": {
+                    "level": "normal",
+                    "readers": [
+                        {"pull": {"exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}}}
+                    ],
+                },
+            },
+        },
+    }
+
+
+def workload(context: Context) -> Workload:
+    """The collector as the one way in for traces and logs."""
+    return Workload(
+        name=NAME,
+        program=context.program(COLLECTOR),
+        summary="takes traces, logs and metrics in and hands them on",
+        ports=(
+            Port(name="otlp-http", number=OTLP_HTTP, published=True),
+            Port(name="otlp-grpc", number=OTLP_GRPC, published=True),
+            Port(name="thrift-compact", number=THRIFT_COMPACT, protocol="udp", published=True),
+            Port(name="thrift-binary", number=THRIFT_BINARY, protocol="udp", published=True),
+            Port(name="thrift-http", number=THRIFT_HTTP, published=True),
+            Port(name="jaeger-grpc", number=JAEGER_GRPC, published=True),
+            Port(name="zipkin", number=ZIPKIN, published=True),
+            Port(name="health", number=HEALTH),
+            Port(name="metrics", number=METRICS),
+        ),
+        args=(f"--config={CONFIG}/collector.yml",),
+        files={"collector.yml": to_yaml(configuration(context))},
+        probe=Probe(port="health", path="/"),
+        checks=(Check(("otelcol", "validate", "--config=collector.yml")),),
+        resources=Resources(memory="512Mi", cpu="100m"),
+        volume=Volume("2Gi"),
+        extras=(Registry(),),
+    )

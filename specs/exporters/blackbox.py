@@ -1,0 +1,140 @@
+"""blackbox_exporter: what answers from outside, and whose certificate ends when."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import Field, model_validator
+
+from specs import alertmanager, collector, jaeger, loki, prometheus
+from specs.exporter import Exporter, ExporterSettings, Exporting
+from specs.model import Address, Duration, HttpUrl, Model, Name
+from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target, to_yaml
+from specs.part import Context, Monitoring
+from specs.programs import BLACKBOX_EXPORTER
+from specs.settings import Severity
+from specs.workload import CONFIG, Check, Port, Probe, Reload, Resources, Workload
+
+NAME = "blackbox-exporter"
+
+
+class BlackboxProbe(Model):
+    """One thing to knock at."""
+
+    url: HttpUrl | None = None
+    """HTTP: healthy is an answer of 200 to 299."""
+    address: Address | None = None
+    """TCP: healthy is an accepted connection."""
+    app: Name | None = None
+    """System it belongs to; none: the stack's own label."""
+    interval: Duration = "30s"
+    timeout: Duration = "10s"
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "BlackboxProbe":
+        if (self.url is None) == (self.address is None):
+            raise ValueError("a probe knocks at one thing (accepted: either url or address)")
+        return self
+
+
+class BlackboxSettings(ExporterSettings):
+    """Settings of `exporters.blackbox`."""
+
+    probes: Mapping[Name, BlackboxProbe] = Field(default_factory=dict[str, BlackboxProbe])
+    """By name, beside the probes of the stack's own parts."""
+
+
+def _own(context: Context) -> dict[str, str]:
+    dial = context.addresses.dial
+    return {
+        "prometheus": f"http://{dial(prometheus.NAME, prometheus.PORT)}/-/ready",
+        "alertmanager": f"http://{dial(alertmanager.NAME, alertmanager.PORT)}/-/ready",
+        "loki": f"http://{dial(loki.NAME, loki.PORT)}/ready",
+        "jaeger": f"http://{dial(jaeger.NAME, jaeger.UI)}/",
+        "collector": f"http://{dial(collector.NAME, collector.HEALTH)}/",
+    }
+
+
+def _alerts() -> tuple[Alert, ...]:
+    return (
+        Alert(
+            name="ProbeFailed",
+            expr="probe_success == 0",
+            for_="2m",
+            severity=Severity.CRITICAL,
+            summary="{{ $labels.probe }} does not answer",
+            description="{{ $labels.instance }} has not answered as it should for 2 minutes (probe_success is {{ $value }}).",
+            action="Ask for it by hand from the same network; then see whether what should answer runs.",
+        ),
+        Alert(
+            name="CertificateExpiring",
+            expr="(probe_ssl_earliest_cert_expiry - time()) / 86400 < $threshold",
+            threshold=14,
+            for_="1h",
+            severity=Severity.WARNING,
+            summary="The certificate of {{ $labels.probe }} ends soon",
+            description="{{ $value | humanize }} days are left (limit $threshold).",
+            action="Renew it, and see why the renewal that should have come by itself did not.",
+        ),
+    )
+
+
+def build(context: Context, settings: BlackboxSettings) -> Exporting:
+    """One workload that probes the stack's own parts and what the settings name."""
+    port = settings.port or EXPORTER.port
+    own = {name: BlackboxProbe(url=url) for name, url in _own(context).items()}
+    probes = {**{f"stack-{name}": probe for name, probe in own.items()}, **settings.probes}
+    workload = Workload(
+        name=NAME,
+        program=context.program(BLACKBOX_EXPORTER),
+        summary="probes from outside",
+        ports=(Port(name="http", number=port),),
+        args=(f"--config.file={CONFIG}/blackbox.yml", f"--web.listen-address={context.addresses.listen(port)}"),
+        files={
+            "blackbox.yml": to_yaml(
+                {
+                    "modules": {
+                        "http_2xx": {"prober": "http", "http": {"preferred_ip_protocol": "ip4"}},
+                        "tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}},
+                    }
+                }
+            )
+        },
+        probe=Probe(port="http", path="/-/healthy"),
+        checks=(Check(("blackbox_exporter", "--config.check", "--config.file=blackbox.yml")),),
+        reload=Reload(
+            port="http",
+            metric="blackbox_exporter_config_last_reload_successful",
+            timestamp_metric="blackbox_exporter_config_last_reload_success_timestamp_seconds",
+        ),
+        resources=Resources(memory="64Mi", cpu="50m"),
+    )
+    through = context.addresses.dial(NAME, port)
+    jobs: dict[tuple[str, str], ScrapeJob] = {}
+    for name, probe in probes.items():
+        module = "http_2xx" if probe.url else "tcp_connect"
+        target = Target(
+            address=probe.url or probe.address or "",
+            labels=context.labels(app=probe.app, service="probe", probe=name, __param_module=module),
+        )
+        # Prometheus sets interval and timeout for a whole job: probes that share them share a job.
+        timing = (probe.interval, probe.timeout)
+        job = jobs.get(timing) or ScrapeJob(
+            name="probe" if not jobs else f"probe-{probe.interval}-{probe.timeout}",
+            targets=(),
+            path="/probe",
+            interval=probe.interval,
+            timeout=probe.timeout,
+            through=through,
+        )
+        jobs[timing] = replace(job, targets=(*job.targets, target))
+    return Exporting(
+        workloads=(workload,),
+        monitoring=Monitoring(
+            jobs=(context.job(NAME, port), *jobs.values()), groups=(RuleGroup(name="blackbox", alerts=_alerts()),)
+        ),
+    )
+
+
+EXPORTER = Exporter(
+    name="blackbox", summary="what answers from outside: HTTP, TCP, certificates", port=9115, settings=BlackboxSettings, build=build
+)

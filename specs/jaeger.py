@@ -1,0 +1,119 @@
+"""Jaeger: stores and shows traces."""
+
+from typing import Any
+
+from specs.model import seconds
+from specs.monitoring import Alert, RuleGroup, to_yaml
+from specs.part import Context, Monitoring
+from specs.programs import JAEGER
+from specs.settings import Severity
+from specs.workload import CONFIG, Port, Probe, Resources, Volume, Workload
+
+NAME = "jaeger"
+UI = 16686
+GRPC = 16685
+OTLP = 14317
+"""Only the collector dials it: 4317 and 4318 belong to the collector."""
+HEALTH = 13134
+METRICS = 8889
+
+
+def monitoring(context: Context) -> Monitoring:
+    """How Jaeger is watched."""
+    return Monitoring(
+        jobs=(context.job(NAME, METRICS),),
+        groups=(
+            RuleGroup(
+                name=NAME,
+                alerts=(
+                    Alert(
+                        name="JaegerStorageFailing",
+                        expr='sum by (app, environment, service, instance) (rate({__name__=~"otelcol_exporter_send_failed_spans(_total)?", service="jaeger"}[5m])) > $threshold',
+                        threshold=0,
+                        for_="5m",
+                        severity=Severity.CRITICAL,
+                        summary="Jaeger cannot write spans",
+                        description="{{ $value | humanize }} spans a second are lost at {{ $labels.instance }}.",
+                        action="Read Jaeger's log. A full disk or a storage that is away are the usual reasons.",
+                    ),
+                    Alert(
+                        name="JaegerRefusesSpans",
+                        expr='sum by (app, environment, service, instance) (rate({__name__=~"otelcol_receiver_refused_spans(_total)?", service="jaeger"}[5m])) > $threshold',
+                        threshold=0,
+                        for_="5m",
+                        severity=Severity.WARNING,
+                        summary="Jaeger refuses spans",
+                        description="{{ $value | humanize }} spans a second are refused at {{ $labels.instance }}.",
+                        action="Jaeger is out of memory or its queue is full: see JaegerStorageFailing first, then give it more.",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def configuration(context: Context) -> dict[str, Any]:
+    """`jaeger.yml` as a value: the form of Jaeger 2, which is the OpenTelemetry Collector's."""
+    addresses = context.addresses
+    return {
+        "service": {
+            "extensions": ["jaeger_storage", "jaeger_query", "healthcheckv2"],
+            "pipelines": {
+                "traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["jaeger_storage_exporter"]}
+            },
+            "telemetry": {
+                "logs": {"level": "warn"},
+                "metrics": {
+                    "level": "normal",
+                    "readers": [
+                        {"pull": {"exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}}}
+                    ],
+                },
+            },
+        },
+        "extensions": {
+            "healthcheckv2": {"use_v2": True, "http": {"endpoint": addresses.listen(HEALTH)}},
+            "jaeger_query": {
+                "storage": {"traces": "main"},
+                "http": {"endpoint": addresses.listen(UI)},
+                "grpc": {"endpoint": addresses.listen(GRPC)},
+            },
+            "jaeger_storage": {
+                "backends": {
+                    "main": {
+                        "badger": {
+                            "directories": {"keys": "keys", "values": "values"},
+                            "ephemeral": False,
+                            # Badger takes Go's durations, which end at hours.
+                            "ttl": {"spans": f"{max(1, round(seconds(context.settings.retention.traces) / 3600))}h"},
+                        }
+                    }
+                }
+            },
+        },
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": addresses.listen(OTLP)}}}},
+        "processors": {"batch": {"timeout": "1s"}},
+        "exporters": {"jaeger_storage_exporter": {"trace_storage": "main"}},
+    }
+
+
+def workload(context: Context) -> Workload:
+    """Jaeger as one process on badger."""
+    return Workload(
+        name=NAME,
+        program=context.program(JAEGER),
+        summary="stores and shows traces",
+        ports=(
+            Port(name="ui", number=UI, published=True),
+            Port(name="grpc", number=GRPC),
+            Port(name="otlp", number=OTLP),
+            Port(name="health", number=HEALTH),
+            Port(name="metrics", number=METRICS),
+        ),
+        args=(f"--config={CONFIG}/jaeger.yml",),
+        files={"jaeger.yml": to_yaml(configuration(context))},
+        probe=Probe(port="health", path="/status"),
+        resources=Resources(memory="512Mi", cpu="100m"),
+        volume=Volume("10Gi"),
+        page="/search",
+    )

@@ -1,0 +1,166 @@
+"""Loki: stores and queries logs."""
+
+from typing import Any
+
+from specs import alertmanager
+from specs.monitoring import Alert, RuleGroup, to_yaml
+from specs.part import Context, Monitoring
+from specs.programs import LOKI
+from specs.settings import Severity
+from specs.workload import CONFIG, Check, Port, Probe, Resources, Volume, Workload
+
+NAME = "loki"
+PORT = 3100
+GRPC = 9095
+
+
+def monitoring(context: Context) -> Monitoring:
+    """How Loki is watched."""
+    return Monitoring(
+        jobs=(context.job(NAME, PORT),),
+        groups=(
+            RuleGroup(
+                name=NAME,
+                alerts=(
+                    Alert(
+                        name="LokiRequestErrors",
+                        expr="""
+sum by (app, environment, service, instance, route) (rate(loki_request_duration_seconds_count{status_code=~"5.."}[5m]))
+/
+(sum by (app, environment, service, instance, route) (rate(loki_request_duration_seconds_count[5m])) > 0)
+> $threshold""",
+                        threshold=0.1,
+                        for_="10m",
+                        severity=Severity.CRITICAL,
+                        summary="Loki fails requests to {{ $labels.route }}",
+                        description="{{ $value | humanizePercentage }} of the requests to {{ $labels.route }} end in a server error (limit $threshold).",
+                        action="Read Loki's log. A full disk and a limit in limits_config are the usual reasons.",
+                    ),
+                    Alert(
+                        name="LokiPanics",
+                        expr="increase(loki_panic_total[10m]) > $threshold",
+                        threshold=0,
+                        severity=Severity.CRITICAL,
+                        summary="Loki panics",
+                        description="{{ $value | humanize }} panics in 10 minutes at {{ $labels.instance }}.",
+                        action="Keep the stack trace of Loki's log and look it up with Loki's version.",
+                    ),
+                    Alert(
+                        name="LokiDiscardsLogs",
+                        expr="sum by (app, environment, service, instance, reason) (increase(loki_discarded_samples_total[10m])) > $threshold",
+                        threshold=0,
+                        for_="10m",
+                        severity=Severity.WARNING,
+                        summary="Loki discards log lines: {{ $labels.reason }}",
+                        description="{{ $value | humanize }} lines were refused in 10 minutes because of {{ $labels.reason }}.",
+                        action="The reason names the limit: slow the sender, mend its timestamps, or raise the limit.",
+                    ),
+                    Alert(
+                        name="LokiIngestionStopped",
+                        expr="rate(loki_distributor_lines_received_total[15m]) == 0",
+                        for_="15m",
+                        severity=Severity.WARNING,
+                        summary="No log line has reached Loki for half an hour",
+                        description="{{ $labels.instance }} received {{ $value }} lines a second where there were some before.",
+                        action="Look at the collector: does it run, does it still read its files, does its exporter to Loki fail?",
+                    ),
+                    Alert(
+                        name="LokiRetentionNotApplied",
+                        # Nought until the first run: then the start of the process stands in for it.
+                        expr="""
+time() - (
+  loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds > 0
+  or on (job, instance) process_start_time_seconds{job="loki"}
+) > $threshold""",
+                        threshold=10800,
+                        for_="10m",
+                        severity=Severity.WARNING,
+                        summary="Loki's compactor stands still, so old logs stay",
+                        description="The last successful run was {{ $value | humanizeDuration }} ago: retention is not applied and the disk fills.",
+                        action="Read Loki's log for the compactor's error; the working directory must be writable and survive restarts.",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def configuration(context: Context) -> dict[str, Any]:
+    """`loki.yml` as a value. One `retention` drives compactor, delete store and limits."""
+    addresses = context.addresses
+    return {
+        "auth_enabled": False,
+        "analytics": {"reporting_enabled": False},
+        "server": {
+            "http_listen_address": addresses.host(),
+            "http_listen_port": addresses.port(PORT),
+            "grpc_listen_address": addresses.host(),
+            "grpc_listen_port": addresses.port(GRPC),
+            "log_level": "warn",
+        },
+        "common": {
+            "instance_addr": "127.0.0.1",
+            "path_prefix": ".",
+            "replication_factor": 1,
+            "ring": {"kvstore": {"store": "inmemory"}},
+            "storage": {"filesystem": {"chunks_directory": "chunks", "rules_directory": f"{CONFIG}/rules"}},
+        },
+        # One process is its whole ring: there is nobody whose tokens it should wait for.
+        "ingester": {"lifecycler": {"min_ready_duration": "1s"}, "wal": {"dir": "wal", "flush_on_shutdown": True}},
+        "schema_config": {
+            "configs": [
+                {
+                    "from": "2024-01-01",
+                    "store": "tsdb",
+                    "object_store": "filesystem",
+                    "schema": "v13",
+                    "index": {"prefix": "index_", "period": "24h"},
+                }
+            ]
+        },
+        "compactor": {
+            "working_directory": "compactor",
+            "retention_enabled": True,
+            "delete_request_store": "filesystem",
+            "compaction_interval": "10m",
+        },
+        "limits_config": {
+            "retention_period": context.settings.retention.logs,
+            "reject_old_samples_max_age": context.settings.retention.logs,
+            "allow_structured_metadata": True,
+            "volume_enabled": True,
+            "otlp_config": {
+                "severity_text_as_label": True,
+                "resource_attributes": {
+                    "ignore_defaults": True,
+                    "attributes_config": [
+                        {"action": "index_label", "attributes": ["app", "environment", "service.name"]},
+                    ],
+                },
+            },
+        },
+        "ruler": {
+            "storage": {"type": "local", "local": {"directory": f"{CONFIG}/rules"}},
+            "rule_path": "ruler",
+            "ring": {"kvstore": {"store": "inmemory"}},
+            "enable_api": True,
+            "alertmanager_url": f"http://{addresses.dial(alertmanager.NAME, alertmanager.PORT)}",
+        },
+    }
+
+
+def workload(context: Context) -> Workload:
+    """Loki as one process on a file system."""
+    return Workload(
+        name=NAME,
+        program=context.program(LOKI),
+        summary="stores and queries logs",
+        ports=(Port(name="http", number=PORT, published=True), Port(name="grpc", number=GRPC)),
+        args=(f"-config.file={CONFIG}/loki.yml",),
+        files={"loki.yml": to_yaml(configuration(context))},
+        probe=Probe(port="http", path="/ready", start_seconds=120),
+        checks=(Check(("loki", "-config.file=loki.yml", "-verify-config")),),
+        resources=Resources(memory="512Mi", cpu="200m"),
+        volume=Volume("20Gi"),
+        page="/config",
+    )

@@ -1,0 +1,166 @@
+"""The whole stack as one value: settings in, everything that runs and every file out. Pure, and so quick to render."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dashboards
+from specs import alertmanager, collector, exporters, grafana, inbox, jaeger, loki, outputs, prometheus
+from specs.addresses import Addresses, Cluster, Containers, Loopback
+from specs.exporter import Exporting
+from specs.model import SettingsError, parse
+from specs.monitoring import RuleGroup, ScrapeJob, override
+from specs.part import Context
+from specs.settings import KEY, RuntimeKind, Settings
+from specs.workload import SecretRef, Workload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stack:
+    """What a stack file amounts to."""
+
+    context: Context
+    workloads: tuple[Workload, ...]
+    jobs: tuple[ScrapeJob, ...]
+    groups: tuple[RuleGroup, ...]
+    dashboards: Mapping[str, Mapping[str, Any]]
+    """`<folder>/<uid>.json` → dashboard."""
+    left_out: tuple[str, ...]
+    """One line for each part that is asked for but cannot run here."""
+
+    def workload(self, name: str) -> Workload:
+        """The workload called `name`; KeyError when the stack has none."""
+        for workload in self.workloads:
+            if workload.name == name:
+                return workload
+        raise KeyError(name)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all workloads."""
+        return frozenset(workload.name for workload in self.workloads)
+
+    def secrets(self) -> tuple[SecretRef, ...]:
+        """Every secret that some workload reads, once."""
+        return tuple({ref.key: ref for workload in self.workloads for ref in workload.secrets.values()}.values())
+
+    def outputs(self, home: str = "") -> dict[str, Any]:
+        """The outputs contract (docs/outputs.md). `home` is the directory of a process stack."""
+        return outputs.outputs(self.context, home=home, names=self.names)
+
+
+def addresses(settings: Settings) -> Addresses:
+    """How the settings' runtime lays out its network."""
+    match settings.runtime:
+        case RuntimeKind.PROCESS:
+            return Loopback(offset=settings.port_offset, bind=settings.bind)
+        case RuntimeKind.DOCKER:
+            return Containers(offset=settings.port_offset)
+        case RuntimeKind.KUBERNETES:
+            return Cluster(namespace=settings.kubernetes.namespace)
+
+
+def _exporters(context: Context) -> dict[str, Exporting]:
+    known = exporters.discover()
+    found: dict[str, Exporting] = {}
+    for name, value in context.settings.exporters.items():
+        key = f"{KEY}.exporters.{name}"
+        if name not in known:
+            raise SettingsError(f"{context.file}: {key}: unknown exporter (accepted: {', '.join(known)})")
+        exporter = known[name]
+        if context.settings.runtime not in exporter.runtimes:
+            runs_on = ", ".join(sorted(kind.value for kind in exporter.runtimes))
+            raise SettingsError(f"{context.file}: {key}: does not run on {context.settings.runtime.value} (accepted: {runs_on})")
+        found[name] = exporter.build(context, parse(exporter.settings, value, file=context.file, key=key))
+    return found
+
+
+def _refuse_clashes(context: Context, workloads: Sequence[Workload]) -> None:
+    """Ports that one machine would see twice, and versions of programs that do not exist."""
+    taken: dict[tuple[int, str], str] = {}
+    for workload in workloads:
+        for port in workload.ports:
+            if not (context.on_one_machine or (port.published and context.settings.runtime is RuntimeKind.DOCKER)):
+                continue
+            here = (port.number + context.settings.port_offset, port.protocol)
+            owner = f"{workload.name} ({port.name})"
+            if here in taken:
+                raise SettingsError(
+                    f"{context.file}: {KEY}: port {here[0]}/{here[1]} is taken twice: by {taken[here]} and by {owner}"
+                    " (accepted: another port in one of the exporters' settings)"
+                )
+            if here[0] > 65535:
+                raise SettingsError(f"{context.file}: {KEY}.port_offset: {owner} would listen on {here[0]} (accepted: at most 65535)")
+            taken[here] = owner
+    programs = {workload.program.name for workload in workloads}
+    for name in context.settings.versions:
+        if name not in programs:
+            raise SettingsError(
+                f"{context.file}: {KEY}.versions.{name}: unknown program (accepted: {', '.join(sorted(programs))})"
+            )
+
+
+def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack:
+    """The stack that `settings`, read from `file`, declare.
+
+    `absent` are executables this machine does not have and cannot get (optional ones: grafana, json_exporter);
+    what needs them is left out and named in `left_out`.
+
+    Raises SettingsError naming file and key.
+    """
+    absent = frozenset(absent)
+    context = Context(settings=settings, addresses=addresses(settings), file=file)
+    exporting = _exporters(context)
+    left_out: list[str] = []
+    for name, found in list(exporting.items()):
+        missing = sorted({workload.program.binary for workload in found.workloads} & absent)
+        if missing:
+            left_out.append(f"{name} exporter: left out, since there is no {missing[0]} on PATH")
+            del exporting[name]
+    with_grafana = settings.grafana and "grafana" not in absent
+    if settings.grafana and not with_grafana:
+        left_out.append("grafana: left out, since there is no grafana on PATH; everything else works without it")
+    own_inbox = context.on_one_machine and (settings.alerting.default is None or settings.alerting.dead_mans_switch is None)
+
+    monitorings = [
+        alertmanager.monitoring(context),
+        loki.monitoring(context),
+        jaeger.monitoring(context),
+        collector.monitoring(context),
+        *([grafana.monitoring(context)] if with_grafana else []),
+        *([inbox.monitoring(context)] if own_inbox else []),
+        *(found.monitoring for found in exporting.values()),
+    ]
+    others = [job for monitoring in monitorings for job in monitoring.jobs]
+    own = prometheus.monitoring(context, others)
+    jobs = (*own.jobs, *others)
+    groups = override(
+        (*own.groups, *(group for monitoring in monitorings for group in monitoring.groups)),
+        settings.alerting.overrides,
+        file=file,
+    )
+    boards = dashboards.render()
+    inbox_url = f"http://{context.addresses.dial(inbox.NAME, inbox.PORT)}" if own_inbox else None
+    runbooks = settings.links.runbooks or (
+        f"http://{context.addresses.outside(inbox.NAME, inbox.PORT)}/runbooks" if own_inbox else "docs/runbooks"
+    )
+    grafana_url = f"http://{context.addresses.outside(grafana.NAME, grafana.PORT)}"
+    workloads = (
+        prometheus.workload(context, jobs, groups, runbooks=runbooks.rstrip("/"), dashboards=grafana_url),
+        alertmanager.workload(context, inbox_url),
+        loki.workload(context),
+        jaeger.workload(context),
+        collector.workload(context),
+        *([grafana.workload(context, boards)] if with_grafana else []),
+        *([inbox.workload(context)] if own_inbox else []),
+        *(workload for found in exporting.values() for workload in found.workloads),
+    )
+    _refuse_clashes(context, workloads)
+    return Stack(
+        context=context,
+        workloads=workloads,
+        jobs=jobs,
+        groups=groups,
+        dashboards=boards,
+        left_out=tuple(left_out),
+    )

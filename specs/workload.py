@@ -1,0 +1,153 @@
+"""The vocabulary of what runs: plain values, the same for every runtime.
+
+Every workload finds the same three directories beside each other, whatever the runtime, and is started inside
+its data directory. Paths in arguments and files are therefore relative, and the files are the same bytes
+everywhere (docs/decisions/002-relative-paths.md):
+
+    <workload>/config   files and secrets, replaced by a deployment          CONFIG
+    <workload>/data     the working directory; survives a deployment         DATA
+    ../registry         shared: what applications register (scrape targets, log files)   REGISTRY
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+CONFIG = "../config"
+DATA = "."
+REGISTRY = "../../registry"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """The name of a secret. Its value exists only at the edge, as an `Output`."""
+
+    key: str
+    template: str = ""
+    """Text of the file around the secret, where a program wants more than the bare value: `$secret` becomes the
+    value as a JSON string (which is good Python and YAML too). Empty: the file holds the value alone."""
+    generated: bool = False
+    """Whether a runtime may make up a random value, once, when the stack names none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """Software: what containers pull and what processes execute."""
+
+    name: str
+    image: str
+    """Repository of the container image, without a tag; empty where the program runs as a process only."""
+    version: str
+    """Tag of the image, as its registry spells it."""
+    binary: str
+    """Executable of the process runtime, found by `tools.native` or in the virtual environment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Port:
+    """A port a workload listens on. The number is the one inside its own network."""
+
+    name: str
+    number: int
+    protocol: Literal["tcp", "udp"] = "tcp"
+    published: bool = False
+    """Whether people or applications outside the stack's own network dial it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """Healthy means: GET `path` on the port called `port` answers 200."""
+
+    port: str
+    path: str
+    start_seconds: int = 60
+    """How long a start may take before it counts as failed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reload:
+    """How a running program takes a new configuration, and how it says that it did.
+
+    POST `path` on port `port`; then `metric` must be 1 and `<metric>` with its timestamp suffix must have moved.
+    The convention is Prometheus', Alertmanager's and the blackbox exporter's own.
+    """
+
+    port: str
+    path: str = "/-/reload"
+    metric: str
+    timestamp_metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The program's own checker, run inside a directory that holds the workload's files.
+
+    `argv[0]` is an executable's name. Exit status 0 means that the files are good.
+    """
+
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What one replica may take."""
+
+    memory: str
+    """Limit and request, in Kubernetes' form: `256Mi`."""
+    cpu: str
+    """Request, in Kubernetes' form: `100m`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Storage for the data directory."""
+
+    size: str
+    """Kubernetes' form: `20Gi`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Extra: the workload sees the shared registry directory (REGISTRY)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """Extra: the workload measures the host it runs on and sees its root filesystem read-only at /host."""
+
+
+Extra = Registry | HostView
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workload:
+    """One long-running program, described the same way for every runtime."""
+
+    name: str
+    program: Program
+    ports: tuple[Port, ...]
+    """The first is the main one: its URL is what a person opens."""
+    args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Path under CONFIG → text. Never a secret."""
+    secrets: Mapping[str, SecretRef] = field(default_factory=dict[str, SecretRef])
+    """Path under CONFIG → secret, a file that only the program may read."""
+    probe: Probe
+    checks: tuple[Check, ...] = ()
+    reload: Reload | None = None
+    """None: a new configuration takes a restart."""
+    resources: Resources
+    volume: Volume | None = None
+    extras: tuple[Extra, ...] = ()
+    summary: str = ""
+    """One line for people: what this part is for."""
+    page: str = "/"
+    """Path of the page that a person opens on the main port."""
+
+    def port(self, name: str) -> Port:
+        """The port called `name`; KeyError when there is none."""
+        for port in self.ports:
+            if port.name == name:
+                return port
+        raise KeyError(f"{self.name} has no port {name!r}")

@@ -1,0 +1,17 @@
+"""The Pulumi program: one stack file in, one observability stack out."""
+
+import signal
+
+import pulumi
+
+from components import configuration, runtimes
+from components.stack import ObservabilityStack
+
+# The engine interrupts the program when a resource fails; the failure is told already, a traceback would hide it.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+stack = configuration.stack()
+runtime = runtimes.of(stack, configuration.secrets(stack))
+ObservabilityStack("observability", stack, runtime)
+for name, value in stack.outputs(runtime.home).items():
+    pulumi.export(name, value)

@@ -1,0 +1,1 @@
+"""Pulumi at the edge: each component places a spec on a runtime."""

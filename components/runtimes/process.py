@@ -1,0 +1,118 @@
+"""The process runtime: workloads as processes of this machine, kept by supervisor."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from components.runtimes.process_provider import FileProvider, ProcessProvider, SupervisorProvider
+from processes.errors import ProcessError
+from processes.home import of_stack
+from processes.place import executable
+from processes.ports import refuse_busy
+from specs.addresses import Addresses
+from specs.settings import KEY
+from specs.stack import Stack
+from specs.workload import SecretRef, Workload
+from tools import native
+
+OPTIONAL = ("grafana", "json_exporter")
+"""Executables without which a stack is still a stack."""
+
+
+class Supervisor(Resource, module="observability", name="Supervisor"):
+    """The supervisor of a home."""
+
+    def __init__(self, name: str, home: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(SupervisorProvider(), name, {"home": home}, opts)
+
+
+class Process(Resource, module="observability", name="Process"):
+    """A supervised program; inputs as in `process_provider.ProcessProvider`."""
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(ProcessProvider(), name, dict(props), opts)
+
+
+class RegistryFile(Resource, module="observability", name="RegistryFile"):
+    """A file in a stack's registry: how an application has itself scraped."""
+
+    def __init__(self, name: str, path: pulumi.Input[str], text: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(FileProvider(), name, {"path": path, "text": text}, opts)
+
+
+def secret_file(ref: SecretRef, value: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Content of the file that `ref` asks for; as secret as `value`."""
+    if not ref.template:
+        return value
+    return value.apply(lambda plain: ref.template.replace("$secret", json.dumps(plain)))
+
+
+def absent() -> list[str]:
+    """Optional programs that are not on PATH."""
+    return [name for name in OPTIONAL if native.locate(name) is None]
+
+
+def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> "ProcessRuntime":
+    """The runtime of the stack's home. Raises pulumi.RunError for a program that is not installed or a busy port."""
+    name, file, offset = pulumi.get_stack(), stack.context.file, stack.context.addresses.port(0)
+    home = of_stack(name)
+    try:
+        for workload in stack.workloads:
+            executable(workload.program.binary)
+        refuse_busy(
+            home,
+            [(port.number + offset, port.protocol, workload.name) for workload in stack.workloads for port in workload.ports],
+            advice=f"end it, or move this stack's ports: {file}: {KEY}.port_offset, now {offset}",
+        )
+    except ProcessError as problem:
+        raise pulumi.RunError(str(problem)) from None
+    return ProcessRuntime(home=str(home.path), addresses=stack.context.addresses, secrets=secrets)
+
+
+class ProcessRuntime:
+    """Processes below one home directory."""
+
+    def __init__(self, *, home: str, addresses: Addresses, secrets: Mapping[str, pulumi.Output[str]]) -> None:
+        self.home = home
+        self._addresses = addresses
+        self._secrets = secrets
+        self._supervisor = Supervisor("supervisor", home)
+
+    def deploy(self, workload: Workload, parent: pulumi.Resource) -> pulumi.Output[str]:
+        """Declare one Process."""
+        process = Process(workload.name, self.inputs(workload), pulumi.ResourceOptions(parent=parent, depends_on=[self._supervisor]))
+        url = f"http://{self._addresses.outside(workload.name, workload.ports[0].number)}"
+        return process.id.apply(lambda _: url)
+
+    def inputs(self, workload: Workload) -> dict[str, Any]:
+        """The inputs of the Process that runs `workload`."""
+
+        def url(port: str, path: str) -> str:
+            return f"http://{self._addresses.dial(workload.name, workload.port(port).number)}{path}"
+
+        reload = workload.reload
+        return {
+            "home": self.home,
+            "name": workload.name,
+            "command": [workload.program.binary, *workload.args],
+            # The path names the version: another version is another process.
+            "version": str(executable(workload.program.binary)),
+            "environment": dict(workload.environment),
+            "files": dict(workload.files),
+            "secrets": {path: secret_file(ref, self._secrets[ref.key]) for path, ref in workload.secrets.items() if ref.key in self._secrets},
+            "generated": [path for path, ref in workload.secrets.items() if ref.key not in self._secrets and ref.generated],
+            "checks": [list(check.argv) for check in workload.checks],
+            "reload": {
+                "url": url(reload.port, reload.path),
+                "metrics_url": url(reload.port, "/metrics"),
+                "metric": reload.metric,
+                "timestamp_metric": reload.timestamp_metric,
+            }
+            if reload
+            else None,
+            "probe_url": url(workload.probe.port, workload.probe.path),
+            "start_seconds": workload.probe.start_seconds,
+        }

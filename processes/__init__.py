@@ -1,0 +1,1 @@
+"""Long-running processes of this machine: kept by supervisor, configured in transactions. Knows no Pulumi."""

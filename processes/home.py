@@ -1,0 +1,76 @@
+"""Where a process stack lives on disk."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "OBSERVABILITY_HOME"
+"""Environment variable of every process of a stack: its home. What carries it was started by this stack, and only
+that is ever ended by it."""
+
+# A Unix socket's path has 108 bytes (unix(7)), and 104 on other systems.
+_SOCKET_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A directory that holds everything of one stack; each workload has `<name>/{config,data,log}` below it."""
+
+    path: Path
+
+    def config(self, name: str) -> Path:
+        """What a deployment replaces."""
+        return self.path / name / "config"
+
+    def data(self, name: str) -> Path:
+        """What survives; the working directory of the program."""
+        return self.path / name / "data"
+
+    def log(self, name: str) -> Path:
+        """The program's output, rotated."""
+        return self.path / name / "log" / f"{name}.log"
+
+    @property
+    def registry(self) -> Path:
+        """What applications register: `scrape/*.json`, `logs/<app>/*`."""
+        return self.path / "registry"
+
+    @property
+    def supervision(self) -> Path:
+        """Supervisor's own configuration, log and pid."""
+        return self.path / "supervisor"
+
+    @property
+    def socket(self) -> Path:
+        """Supervisor's control socket; elsewhere when the home's path is too long for one."""
+        here = self.supervision / "supervisor.sock"
+        if len(os.fsencode(here)) <= _SOCKET_BYTES:
+            return here
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"observability-{os.getuid()}" / f"{digest}.sock"
+
+    def make(self) -> None:
+        """Create what every stack has. Only its owner can read it."""
+        for directory in (self.path, self.supervision / "programs", self.registry / "scrape", self.registry / "logs", self.socket.parent):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.socket.parent.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.socket.parent} belongs to somebody else")
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """One at a time, over threads and processes alike."""
+        self.supervision.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.supervision / f"{name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def of_stack(stack: str) -> Home:
+    """Home of a stack of this project: `.state/<stack>`, or below OBSERVABILITY_STATE when that is set."""
+    root = os.environ.get("OBSERVABILITY_STATE") or Path(__file__).resolve().parent.parent / ".state"
+    return Home(Path(root).resolve() / stack)

@@ -1,0 +1,1 @@
+"""What works around the Pulumi program: native programs, the command line, the inbox."""

@@ -1,0 +1,158 @@
+"""The inbox of a process stack: takes Alertmanager's webhooks, shows them, and is the dead man's switch.
+
+    python -m tools.inbox --host 127.0.0.1 --port 9099 --log FILE
+
+POST /alerts   Alertmanager's webhook JSON; each notification becomes a line of FILE, which the collector follows
+POST /beat     the Watchdog's beat
+GET  /         what arrived, for people; /notifications the same as JSON; /runbooks/<alert>.md
+GET  /metrics, /healthy
+"""
+
+import argparse
+import html
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+from typing import Any, TextIO
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
+
+RUNBOOKS = Path(__file__).resolve().parent.parent / "docs" / "runbooks"
+_KEPT = 500
+_LARGEST = 8 * 2**20
+
+NOTIFICATIONS = Counter("inbox_notifications", "Alerts that arrived in notifications.", ["status", "severity"])
+BEAT = Gauge("inbox_last_beat_timestamp_seconds", "When the Watchdog's beat last arrived; at first, when the inbox started.")
+
+
+@dataclass
+class Inbox:
+    """What arrived, newest first, and where it is written."""
+
+    log: TextIO
+    arrived: deque[dict[str, Any]] = field(default_factory=lambda: deque[dict[str, Any]](maxlen=_KEPT))
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, body: dict[str, Any]) -> None:
+        """Keep each alert of a notification. Raises KeyError or TypeError when it is not Alertmanager's JSON."""
+        now = time.time()
+        with self.lock:
+            for alert in body["alerts"]:
+                labels, annotations = dict(alert["labels"]), dict(alert["annotations"])
+                NOTIFICATIONS.labels(status=alert["status"], severity=labels.get("severity", "")).inc()
+                seen = {
+                    "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z",
+                    "level": "info" if alert["status"] == "resolved" else labels.get("severity", "info"),
+                    "message": f"{alert['status']}: {labels.get('alertname')}: {annotations.get('summary', '')}",
+                    "service": "inbox",
+                    "status": alert["status"],
+                    "receiver": body.get("receiver"),
+                    "starts_at": alert.get("startsAt"),
+                    "ends_at": alert.get("endsAt"),
+                    "labels": labels,
+                    "annotations": annotations,
+                }
+                self.arrived.appendleft(seen)
+                self.log.write(json.dumps(seen) + "\n")
+            self.log.flush()
+
+    def page(self) -> str:
+        """What arrived, as HTML."""
+        rows = "".join(
+            f"<tr class={html.escape(seen['status'])}><td>{html.escape(seen['timestamp'])}<td>{html.escape(seen['status'])}"
+            f"<td>{html.escape(seen['labels'].get('severity', ''))}<td>{html.escape(seen['labels'].get('alertname', ''))}"
+            f"<td>{html.escape(seen['labels'].get('instance', ''))}"
+            f"<td>{html.escape(seen['annotations'].get('summary', ''))}<br><small>{html.escape(seen['annotations'].get('description', ''))}</small>"
+            f'<td><a href="{html.escape(seen["annotations"].get("runbook_url", "#"))}">runbook</a>'
+            for seen in list(self.arrived)
+        )
+        ago = time.time() - BEAT._value.get()  # noqa: SLF001 - the library has no public reader
+        return (
+            "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=10><title>Alerts</title>"
+            "<style>body{font:15px/1.4 system-ui;margin:2em}table{border-collapse:collapse;width:100%}"
+            "td,th{border-bottom:1px solid #ddd;padding:.4em .8em;text-align:left;vertical-align:top}"
+            ".firing{background:#fde8e8}.resolved{color:#666}</style>"
+            f"<h1>Alerts that arrived</h1><p>Dead man's switch: last beat {ago:.0f} s ago.</p>"
+            f"<table><tr><th>When<th>Status<th>Severity<th>Alert<th>Instance<th>What<th>{rows}</table>"
+            + ("" if rows else "<p>None so far.</p>")
+        )
+
+
+class _Server(ThreadingHTTPServer):
+    inbox: Inbox
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = "inbox"
+
+    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        if self.path == "/beat":
+            BEAT.set_to_current_time()
+            self._answer(204, "", "text/plain")
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        if self.path != "/alerts" or length > _LARGEST:
+            self._answer(404 if length <= _LARGEST else 413, "", "text/plain")
+            return
+        try:
+            self.server.inbox.take(json.loads(self.rfile.read(length)))
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            self._answer(400, f"not Alertmanager's webhook JSON: {problem!r}\n", "text/plain")
+            return
+        self._answer(204, "", "text/plain")
+
+    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        inbox = self.server.inbox
+        if self.path == "/":
+            self._answer(200, inbox.page(), "text/html; charset=utf-8")
+        elif self.path == "/notifications":
+            self._answer(200, json.dumps(list(inbox.arrived)), "application/json")
+        elif self.path == "/metrics":
+            self._answer(200, generate_latest().decode(), CONTENT_TYPE_LATEST)
+        elif self.path == "/healthy":
+            self._answer(200, "ok\n", "text/plain")
+        elif self.path.startswith("/runbooks/"):
+            self._runbook(self.path.rpartition("/")[2])
+        else:
+            self._answer(404, "", "text/plain")
+
+    def _runbook(self, name: str) -> None:
+        page = RUNBOOKS / name
+        if name.endswith(".md") and page.parent == RUNBOOKS and page.is_file():
+            self._answer(200, page.read_text(encoding="utf-8"), "text/plain; charset=utf-8")
+        else:
+            self._answer(404, "no such runbook\n", "text/plain")
+
+    def _answer(self, status: int, text: str, kind: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Nothing: requests are counted, not logged."""
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser(description="Takes alerts and shows them.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--log", type=Path, required=True)
+    args = parser.parse_args()
+    args.log.parent.mkdir(parents=True, exist_ok=True)
+    BEAT.set_to_current_time()
+    with args.log.open("a", encoding="utf-8") as log, _Server((args.host, args.port), _Handler) as server:
+        server.inbox = Inbox(log)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

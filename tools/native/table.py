@@ -1,0 +1,237 @@
+"""The native programs of the local stack: the only place that names their versions and how to get them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from tools.native.errors import NativeError
+from tools.native.recipes import (
+    NUMBER,
+    Features,
+    GoBuilderCollector,
+    GoModule,
+    Group,
+    PathOnly,
+    Program,
+    debian_exporter,
+)
+
+MODULES = Path(__file__).parent / "modules"
+"""The committed go.mod and go.sum files, a directory for each module."""
+
+PROMETHEUS_VERSION = "github.com/prometheus/common/version.Version"
+PULUMI_VERSION = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+LOKI_VERSION = "github.com/grafana/loki/v3/pkg/util/build.Version"
+
+PROGRAMS = (
+    Program(
+        name="pulumi",
+        executables=("pulumi",),
+        version="3.255.0",
+        accepts=">=3.200,<4",
+        version_arguments=("version",),
+        version_pattern=NUMBER,
+        group=Group.PULUMI,
+        seconds=210,
+        source=GoModule(
+            directory=MODULES / "pulumi",
+            module="github.com/pulumi/pulumi/pkg/v3",
+            module_version="v3.255.0",
+            packages=("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+            version_variable=PULUMI_VERSION,
+        ),
+    ),
+    Program(
+        # The last version of the host that is part of the SDK's module; it works with the pinned CLI.
+        name="pulumi-language-python",
+        executables=("pulumi-language-python",),
+        version="3.60.0",
+        accepts=">=3.60,<4",
+        comes_with="pulumi",
+        group=Group.PULUMI,
+        seconds=35,
+        source=GoModule(
+            directory=MODULES / "pulumi-language-python",
+            module="github.com/pulumi/pulumi/sdk/v3",
+            module_version="v3.60.0",
+            packages=("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
+            version_variable=PULUMI_VERSION,
+            module_files=("python/cmd/pulumi-language-python-exec",),
+        ),
+    ),
+    Program(
+        name="prometheus",
+        executables=("prometheus", "promtool"),
+        version="3.13.5",
+        # The form of `storage.tsdb.retention` in the configuration file is this new.
+        accepts=">=3.13,<4",
+        group=Group.STACK,
+        seconds=135,
+        source=GoModule(
+            directory=MODULES / "prometheus",
+            module="github.com/prometheus/prometheus",
+            module_version="v0.313.5",
+            packages=(
+                "github.com/prometheus/prometheus/cmd/prometheus",
+                "github.com/prometheus/prometheus/cmd/promtool",
+            ),
+            version_variable=PROMETHEUS_VERSION,
+            # Only the service discoveries the stack uses: the clouds' libraries would double the build.
+            tags=("remove_all_sd", "enable_dns_sd", "enable_kubernetes_sd"),
+        ),
+    ),
+    Program(
+        name="alertmanager",
+        executables=("alertmanager", "amtool"),
+        version="0.34.2",
+        accepts=">=0.27,<1",
+        group=Group.STACK,
+        seconds=50,
+        source=GoModule(
+            directory=MODULES / "alertmanager",
+            module="github.com/prometheus/alertmanager",
+            module_version="v0.34.2",
+            packages=(
+                "github.com/prometheus/alertmanager/cmd/alertmanager",
+                "github.com/prometheus/alertmanager/cmd/amtool",
+            ),
+            version_variable=PROMETHEUS_VERSION,
+            # The web application is built by npm at release time and is not part of the Go module that embeds it.
+            placeholders=("ui/app/dist/index.html",),
+        ),
+    ),
+    Program(
+        name="loki",
+        executables=("loki",),
+        version="3.7.8",
+        accepts=">=3,<4",
+        version_arguments=("-version",),
+        group=Group.STACK,
+        seconds=360,
+        source=GoModule(
+            directory=MODULES / "loki",
+            module="github.com/grafana/loki/v3",
+            module_version="v3.7.8",
+            packages=("github.com/grafana/loki/v3/cmd/loki",),
+            version_variable=LOKI_VERSION,
+        ),
+    ),
+    Program(
+        name="logcli",
+        executables=("logcli",),
+        version="3.7.8",
+        accepts=">=3,<4",
+        group=Group.TESTS,
+        seconds=30,
+        source=GoModule(
+            directory=MODULES / "loki",
+            module="github.com/grafana/loki/v3",
+            module_version="v3.7.8",
+            packages=("github.com/grafana/loki/v3/cmd/logcli",),
+            version_variable=LOKI_VERSION,
+        ),
+    ),
+    Program(
+        name="otelcol",
+        executables=("otelcol",),
+        version="0.155.0",
+        accepts=">=0.155,<1",
+        also_called=("otelcol-contrib",),
+        features=Features(
+            arguments=("components",),
+            words=(
+                *("otlp", "file_log", "jaeger", "zipkin"),
+                *("batch", "memory_limiter", "resource", "transform", "filter", "tail_sampling", "k8s_attributes"),
+                *("otlp_http", "prometheus", "debug", "span_metrics", "health_check", "file_storage"),
+            ),
+        ),
+        group=Group.STACK,
+        seconds=360,
+        source=GoBuilderCollector(
+            directory=MODULES / "otelcol",
+            builder=GoModule(
+                directory=MODULES / "otelcol-builder",
+                module="go.opentelemetry.io/collector/cmd/builder",
+                module_version="v0.155.0",
+                packages=("go.opentelemetry.io/collector/cmd/builder",),
+            ),
+        ),
+    ),
+    Program(
+        # Module version 1.62.0 holds Jaeger 2.0.0-rc2 as cmd/jaeger; its configuration has the form of today's 2.x.
+        name="jaeger",
+        executables=("jaeger",),
+        version="2.0.0-rc2",
+        accepts=">=2.0.0rc2,<3",
+        version_arguments=("version",),
+        version_pattern=rf'gitVersion":"{NUMBER}"',
+        group=Group.STACK,
+        seconds=140,
+        source=GoModule(
+            directory=MODULES / "jaeger",
+            module="github.com/jaegertracing/jaeger",
+            module_version="v1.62.0",
+            packages=("github.com/jaegertracing/jaeger/cmd/jaeger",),
+            version_variable="github.com/jaegertracing/jaeger/pkg/version.latestVersion",
+        ),
+    ),
+    Program(
+        name="grafana",
+        executables=("grafana",),
+        version="12.0.0",
+        accepts=">=11,<14",
+        group=Group.STACK,
+        source=PathOnly(install="https://grafana.com/grafana/download (the stack runs without it)"),
+    ),
+    Program(
+        name="node_exporter",
+        executables=("node_exporter",),
+        version="1.12.1",
+        accepts=">=1.6,<2",
+        also_called=("prometheus-node-exporter",),
+        group=Group.EXPORTERS,
+        seconds=15,
+        source=GoModule(
+            directory=MODULES / "node_exporter",
+            module="github.com/prometheus/node_exporter",
+            module_version="v1.12.1",
+            packages=("github.com/prometheus/node_exporter",),
+            version_variable=PROMETHEUS_VERSION,
+        ),
+    ),
+    debian_exporter("blackbox_exporter", version="0.23.0", accepts=">=0.23,<1"),
+    debian_exporter("postgres_exporter", version="0.11.1", accepts=">=0.11,<1"),
+    debian_exporter(
+        "redis_exporter", version="1.45.0", accepts=">=1.45,<2", version_pattern=rf"Redis Metrics Exporter {NUMBER}"
+    ),
+    debian_exporter(
+        "nginx_exporter", version="0.11.0", accepts=">=0.11,<2", also_called=("nginx-prometheus-exporter",)
+    ),
+    Program(
+        name="json_exporter",
+        executables=("json_exporter",),
+        version="0.7.0",
+        accepts=">=0.6,<1",
+        group=Group.EXPORTERS,
+        source=PathOnly(install="https://github.com/prometheus-community/json_exporter/releases"),
+    ),
+)
+"""Every program, in the order they are built: what a first preview needs comes first."""
+
+_BY_NAME: Mapping[str, Program] = MappingProxyType(
+    {name: program for program in PROGRAMS for name in (program.name, *program.executables, *program.helpers)},
+)
+
+
+def program_of(name: str) -> Program:
+    """Return the program that has this name, or provides an executable of this name."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        known = ", ".join(sorted(_BY_NAME))
+        raise NativeError(name, "there is no native program of this name", remedy=f"ask for one of {known}") from None
+
+
+def version_pin(name: str) -> str:
+    """Return the pinned version of the program that provides an executable."""
+    return program_of(name).version

@@ -1,0 +1,82 @@
+# Two commands do everything on a fresh machine: `make up` and `make test`. `make help` lists the rest.
+STACK ?= local
+OUT ?= .state/rendered/$(STACK)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CLI := $(BIN)/python -m tools.cli
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up preview down status logs render demo demo-stop test check bench docs lock clean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# One stamp a list of requirements: a changed list, and nothing else, installs again.
+$(VENV)/.stamp: requirements.txt
+	@echo "virtual environment: installing what requirements.txt pins (about a minute, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@# The program is run from its checkout; this lets processes with another working directory import it.
+	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/observability.pth"
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp requirements-dev.txt
+	@echo "virtual environment: installing what requirements-dev.txt pins"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.stamp ## install everything that `up` needs, and no more
+	@$(CLI) setup --stack $(STACK)
+
+up: $(VENV)/.stamp ## bring the stack up and print its URLs (STACK=local)
+	@$(CLI) up --stack $(STACK)
+
+preview: $(VENV)/.stamp ## show what `up` would change
+	@$(CLI) preview --stack $(STACK)
+
+down: $(VENV)/.stamp ## stop everything; PURGE=1 deletes the data too
+	@$(CLI) demo-stop
+	@$(CLI) down --stack $(STACK) $(if $(PURGE),--purge)
+
+status: $(VENV)/.stamp ## part, URL and health of everything
+	@$(CLI) status --stack $(STACK)
+
+logs: $(VENV)/.stamp ## what the programs say (PART=loki FOLLOW=1)
+	@$(CLI) logs --stack $(STACK) $(if $(PART),--part $(PART)) $(if $(FOLLOW),--follow)
+
+render: $(VENV)/.stamp ## write every file the stack would place (OUT=dir)
+	@$(CLI) render --stack $(STACK) --out $(OUT)
+
+demo: $(VENV)/.stamp-dev ## run the sample app under a light load (SCENARIO=errors|slow|database-down|…)
+	@$(CLI) demo --stack $(STACK) --scenario $(or $(SCENARIO),normal) --run-time $(or $(RUN_TIME),2m)
+
+demo-stop: $(VENV)/.stamp ## stop the sample app
+	@$(CLI) demo-stop
+
+test: $(VENV)/.stamp-dev ## set up and run all tests (ARGS=… goes to pytest)
+	@$(BIN)/python -m tools.native ensure --group tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.stamp-dev ## linters and type checkers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+	@$(BIN)/pyright
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/codespell
+	@$(BIN)/python -m tools.documents --check
+
+bench: $(VENV)/.stamp-dev ## measure and print a table
+	@$(BIN)/python -m tools.bench
+
+docs: $(VENV)/.stamp ## write the generated pages of docs/
+	@$(BIN)/python -m tools.documents
+
+lock: ## pin requirements.in and requirements-dev.in with hashes (needs pip-compile of pip-tools)
+	@for name in requirements requirements-dev; do pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header -o $$name.txt $$name.in; done
+
+clean: ## remove caches of the tools (not the stack: that is `make down PURGE=1`)
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache

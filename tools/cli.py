@@ -1,0 +1,247 @@
+"""The commands behind `make`: python -m tools.cli --help."""
+
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+
+from processes import supervision
+from processes.errors import ProcessError
+from processes.home import Home, of_stack
+from specs.model import SettingsError
+from specs.settings import RuntimeKind, load
+from specs.stack import Stack, build
+from tools import demonstration, native, paths
+from tools.engine import Engine, engine, environment
+from tools.native import NativeError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+errors = Console(stderr=True)
+_WIDE = 130
+
+StackName = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack: its file is Pulumi.<stack>.yaml.")]
+
+
+def plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """A user's mistake is a sentence and exit status 1, never a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (SettingsError, NativeError, ProcessError) as problem:
+            errors.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            errors.print("interrupted; what runs keeps running", style="yellow")
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def _declared(name: str, *, absent: list[str]) -> Stack:
+    file = paths.stack_file(name)
+    return build(load(file), file=file.name, absent=absent)
+
+
+def _absent(stack: Stack) -> list[str]:
+    if not stack.context.on_one_machine:
+        return []
+    from components.runtimes.process import absent
+
+    return absent()
+
+
+def _runnable(name: str) -> Stack:
+    """The stack as this machine can run it."""
+    asked = _declared(name, absent=[])
+    return _declared(name, absent=_absent(asked))
+
+
+def _programs(stack: Stack) -> list[str]:
+    """Native programs that running and checking the stack takes."""
+    names = {check.argv[0] for workload in stack.workloads for check in workload.checks}
+    names |= {workload.program.binary for workload in stack.workloads}
+    own = Path(sys.prefix) / "bin"
+    return ["pulumi", "pulumi-language-python", *sorted(name for name in names if not (own / name).exists())]
+
+
+def _install(stack: Stack) -> None:
+    needed = _programs(stack) if stack.context.on_one_machine else ["pulumi", "pulumi-language-python"]
+    missing = [name for name in needed if native.locate(name) is None]
+    if missing:
+        native.ensure(missing, console)
+
+
+def _home(stack: Stack, name: str) -> Home | None:
+    return of_stack(name) if stack.context.on_one_machine else None
+
+
+def _engine(name: str, stack: Stack) -> Engine:
+    made = engine(name, stack.context.settings)
+    made.ready()
+    return made
+
+
+@app.command()
+@plainly
+def up(stack: StackName = "local", seconds: Annotated[int, typer.Option(help="How long to wait for health.")] = 180) -> None:
+    """Bring the stack up: install what is missing, pulumi up, wait until healthy, print the URLs."""
+    from tools import health
+
+    declared = _runnable(stack)
+    _install(declared)
+    done = _engine(stack, declared).work("up", "--yes", "--skip-preview", "--suppress-outputs")
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
+        console.print(f"applied; kubectl --namespace {declared.context.settings.kubernetes.namespace} get pods tells how far it is")
+        return
+    deadline = time.monotonic() + seconds
+    with console.status("waiting until every part is healthy"):
+        found = health.look(declared, _home(declared, stack))
+        while not all(part.healthy for part in found) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            found = health.look(declared, _home(declared, stack))
+    console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
+    bad = [part.name for part in found if not part.healthy]
+    if bad:
+        errors.print(f"not healthy after {seconds} s: {', '.join(bad)} (make logs PART={bad[0]} shows why)", style="red")
+        raise typer.Exit(1)
+
+
+@app.command()
+@plainly
+def preview(stack: StackName = "local", diff: Annotated[bool, typer.Option(help="Show the changes themselves.")] = True) -> None:  # noqa: FBT002 - typer's form of a switch
+    """Show what `up` would change; changes nothing."""
+    declared = _runnable(stack)
+    _install(declared)
+    done = _engine(stack, declared).work("preview", *(["--diff"] if diff else []))
+    raise typer.Exit(done.returncode)
+
+
+@app.command()
+@plainly
+def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="Delete the data too.")] = False) -> None:  # noqa: FBT002 - typer's form of a switch
+    """Stop everything of the stack. Data stays unless --purge."""
+    declared = _declared(stack, absent=[])
+    made = engine(stack, declared.context.settings)
+    home = _home(declared, stack)
+    if made.exists():
+        done = made.work("destroy", "--yes", "--skip-preview", "--suppress-outputs")
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+    if home is not None:
+        supervision.stop(home)
+    if purge:
+        if made.own and made.exists():
+            made.forget()
+        if home is not None:
+            shutil.rmtree(home.path, ignore_errors=True)
+    kept = "" if purge or home is None else f"; data is kept in {home.path}"
+    console.print(f"stack {stack} is down{kept}", highlight=False)
+
+
+@app.command()
+@plainly
+def status(stack: StackName = "local") -> None:
+    """Print part, URL and health of everything the stack declares. Exit status 1 when something is not healthy."""
+    from tools import health
+
+    declared = _runnable(stack)
+    if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
+        raise SettingsError(
+            f"{stack}: the cluster knows its health: kubectl --namespace {declared.context.settings.kubernetes.namespace} get pods"
+        )
+    found = health.look(declared, _home(declared, stack))
+    console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
+    for line in declared.left_out:
+        console.print(f"[yellow]{line}[/]", highlight=False)
+    if not all(part.healthy for part in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+@plainly
+def logs(
+    stack: StackName = "local",
+    part: Annotated[str, typer.Option(help="One part; none: all of them.")] = "",
+    lines: Annotated[int, typer.Option(help="How many lines of each.")] = 20,
+    follow: Annotated[bool, typer.Option(help="Go on printing what comes.")] = False,  # noqa: FBT002 - typer's form of a switch
+) -> None:
+    """Print what the stack's programs say."""
+    declared = _runnable(stack)
+    home = _home(declared, stack)
+    names = sorted(declared.names)
+    if part and part not in names:
+        raise SettingsError(f"PART={part}: no such part (accepted: {', '.join(names)})")
+    if home is None:
+        raise SettingsError(f"{stack}: its runtime keeps the logs (docker logs NAME, or kubectl logs)")
+    chosen = [part] if part else names
+    files = [str(home.log(name)) for name in chosen if home.log(name).exists()]
+    if not files:
+        raise SettingsError(f"{stack}: no logs yet (make up brings it up)")
+    os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name", "--retry"] if follow else []), *files])  # noqa: S606 - the shell's own tool
+
+
+@app.command()
+@plainly
+def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], stack: StackName = "local") -> None:
+    """Write every file the stack would place: no engine, network, daemon, cluster or secrets are needed."""
+    from tools import render as rendering
+
+    count = rendering.write(_declared(stack, absent=[]), out)
+    console.print(f"{count} files of stack {stack} in {out}", highlight=False)
+
+
+@app.command()
+@plainly
+def env(stack: StackName = "local") -> None:
+    """Print shell lines for plain `pulumi` commands: eval "$(python -m tools.cli env)"."""
+    declared = _declared(stack, absent=[])
+    found, _ = environment(declared.context.settings.runtime)
+    for key in sorted(found):
+        if found[key] != os.environ.get(key) and (key == "PATH" or key.startswith("PULUMI_")):
+            print(f"export {key}={shlex.quote(found[key])}")  # noqa: T201 - for the shell, not for people
+
+
+@app.command()
+@plainly
+def setup(stack: StackName = "local") -> None:
+    """Install the native programs that the stack takes."""
+    _install(_runnable(stack))
+
+
+@app.command()
+@plainly
+def demo(
+    stack: StackName = "local",
+    scenario: Annotated[str, typer.Option(help=f"What happens: {', '.join(demonstration.SCENARIOS)}.")] = "normal",
+    run_time: Annotated[str, typer.Option(help="How long the load lasts, like 90s or 2m; at most 30m.")] = "2m",
+) -> None:
+    """Deploy the sample app, which finds the stack by its outputs, and put a light load on it."""
+    declared = _runnable(stack)
+    demonstration.run(console, stack, declared, engine(stack, declared.context.settings), scenario, run_time)
+
+
+@app.command(name="demo-stop")
+@plainly
+def demo_stop() -> None:
+    """Stop the sample app. Nothing happens when it does not run."""
+    demonstration.stop(console)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,106 @@
+"""Whether what a stack declares is there and healthy, as a table."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import httpx
+import psutil
+from rich import box
+from rich.table import Table
+
+from processes import supervision
+from processes.home import Home
+from specs.stack import Stack
+from specs.workload import Workload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """One part, as it is now."""
+
+    name: str
+    url: str
+    summary: str
+    healthy: bool
+    words: str
+    """`healthy`, or what is wrong."""
+    memory: int = 0
+    """Resident bytes; 0 when that cannot be told."""
+    uptime: float = 0.0
+    """Seconds; 0 when that cannot be told."""
+
+
+def _ask(url: str) -> str:
+    try:
+        status = httpx.get(url, timeout=3).status_code
+    except httpx.HTTPError as problem:
+        return f"no answer ({type(problem).__name__})"
+    return "healthy" if status == httpx.codes.OK else f"answers {status}"
+
+
+def _process(home: Home | None, name: str) -> tuple[str, int, float]:
+    """What supervisor says when that is bad, memory and uptime."""
+    if home is None:
+        return "", 0, 0.0
+    found = supervision.state(home, name)
+    if found is None:
+        return "not running", 0, 0.0
+    if found.name != "RUNNING":
+        return found.name.lower(), 0, 0.0
+    try:
+        return "", int(psutil.Process(found.pid).memory_info().rss), time.time() - found.started
+    except psutil.Error:
+        return "gone", 0, 0.0
+
+
+def _look(stack: Stack, home: Home | None, workload: Workload) -> Health:
+    outside = stack.context.addresses.outside
+    words, memory, uptime = _process(home, workload.name)
+    probe = f"http://{outside(workload.name, workload.port(workload.probe.port).number)}{workload.probe.path}"
+    words = words or _ask(probe)
+    return Health(
+        name=workload.name,
+        url=f"http://{outside(workload.name, workload.ports[0].number)}{workload.page}",
+        summary=workload.summary,
+        healthy=words == "healthy",
+        words=words,
+        memory=memory,
+        uptime=uptime,
+    )
+
+
+def look(stack: Stack, home: Home | None) -> list[Health]:
+    """Every part of the stack, asked at the same time."""
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        return list(pool.map(lambda workload: _look(stack, home, workload), stack.workloads))
+
+
+def table(found: list[Health], title: str, *, wide: bool) -> Table:
+    """Part, URL, health, and what it takes; `wide`: what it does, too."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in ("part", "url", "health"):
+        made.add_column(column, no_wrap=True)
+    for column in ("memory", "up"):
+        made.add_column(column, no_wrap=True, justify="right")
+    if wide:
+        made.add_column("what it does", no_wrap=True)
+    for health in found:
+        made.add_row(
+            health.name,
+            health.url,
+            f"[green]{health.words}[/]" if health.healthy else f"[red]{health.words}[/]",
+            f"{health.memory / 2**20:.0f} MB" if health.memory else "",
+            _span(health.uptime) if health.uptime else "",
+            *([health.summary] if wide else []),
+        )
+    return made
+
+
+def _span(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    if days >= 2:
+        return f"{days:.0f} d"
+    if hours >= 2:
+        return f"{hours:.0f} h"
+    return f"{minutes:.0f} min" if minutes >= 2 else f"{seconds:.0f} s"

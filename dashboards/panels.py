@@ -27,7 +27,9 @@ def query(expr: str, legend: str, ref: str = "A") -> prometheus.Dataquery:
     return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(ref).exemplar(True)
 
 
-def graph(title: str, *, description: str, unit: str, queries: list[tuple[str, str]], width: int = 12) -> timeseries.Panel:
+def graph(
+    title: str, *, description: str, unit: str, queries: list[tuple[str, str]], width: int = 12
+) -> timeseries.Panel:
     """Lines over time; `queries` are pairs of PromQL and legend."""
     panel = (
         timeseries.Panel()
@@ -47,7 +49,16 @@ def graph(title: str, *, description: str, unit: str, queries: list[tuple[str, s
     return panel
 
 
-def number(title: str, *, description: str, unit: str, expr: str, legend: str = "", width: int = 4, bad_above: float | None = None) -> stat.Panel:
+def number(
+    title: str,
+    *,
+    description: str,
+    unit: str,
+    expr: str,
+    legend: str = "",
+    width: int = 4,
+    bad_above: float | None = None,
+) -> stat.Panel:
     """One figure, red from `bad_above` on."""
     panel = (
         stat.Panel()

@@ -56,7 +56,13 @@ class Home:
 
     def make(self) -> None:
         """Create what every stack has. Only its owner can read it."""
-        for directory in (self.path, self.supervision / "programs", self.registry / "scrape", self.registry / "logs", self.socket.parent):
+        for directory in (
+            self.path,
+            self.supervision / "programs",
+            self.registry / "scrape",
+            self.registry / "logs",
+            self.socket.parent,
+        ):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.socket.parent.stat().st_uid != os.getuid():
             raise PermissionError(f"{self.socket.parent} belongs to somebody else")

@@ -99,7 +99,14 @@ def _keep(home: Home) -> None:
             time.sleep(max(0.0, 2.0 - (time.monotonic() - started)))
             started = time.monotonic()
             child = subprocess.Popen(
-                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(home.supervision / "supervisord.conf")],
+                [
+                    sys.executable,
+                    "-m",
+                    "supervisor.supervisord",
+                    "--nodaemon",
+                    "-c",
+                    str(home.supervision / "supervisord.conf"),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,

@@ -83,8 +83,13 @@ def _write_secret(file: Path, text: str) -> None:
 
 def _run_checks(placement: Placement, directory: Path) -> None:
     for argv in placement.checks:
-        done = subprocess.run(  # noqa: S603 - the programs' own checkers, with arguments of our own
-            [str(executable(argv[0])), *argv[1:]], cwd=directory, capture_output=True, text=True, timeout=60, check=False
+        done = subprocess.run(
+            [str(executable(argv[0])), *argv[1:]],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if done.returncode:
             words = (done.stdout + done.stderr).strip()
@@ -191,7 +196,9 @@ def _reload(placement: Placement, reload: Reloading) -> None:
             if good == 1 and after is not None and (before is None or after > before):
                 return
             if time.monotonic() > deadline:
-                raise ProcessError(f"{placement.name} took the reload but does not report it: {reload.metric} is {good}")
+                raise ProcessError(
+                    f"{placement.name} took the reload but does not report it: {reload.metric} is {good}"
+                )
             time.sleep(0.2)
     except httpx.HTTPError as problem:
         raise ProcessError(f"{placement.name} cannot be reloaded: {problem}") from problem
@@ -219,7 +226,9 @@ def await_healthy(home: Home, placement: Placement) -> None:
             deaths.add(found.started)
         # A port that is just being freed can cost a start; three deaths are no accident.
         if len(deaths) >= 3 or found.name == "FATAL":
-            raise ProcessError(f"{placement.name} does not stay up; the end of its log:\n{supervision.tail(home.log(placement.name))}")
+            raise ProcessError(
+                f"{placement.name} does not stay up; the end of its log:\n{supervision.tail(home.log(placement.name))}"
+            )
         if time.monotonic() > deadline:
             raise ProcessError(
                 f"{placement.name} is not healthy after {placement.start_seconds} s ({placement.probe_url}); the end of its log:\n"

@@ -42,8 +42,7 @@ def refuse_busy(home: Home, wanted: Iterable[tuple[int, str, str]], advice: str)
     lines = [
         f"port {port}/{protocol} of {workload} is held by {_named(holders[(port, protocol)])}"
         for port, protocol, workload in wanted
-        if (port, protocol) in holders
-        and not ((pid := holders[(port, protocol)]) is not None and _is_own(home, pid))
+        if (port, protocol) in holders and not ((pid := holders[(port, protocol)]) is not None and _is_own(home, pid))
     ]
     if lines:
         raise ProcessError("\n".join([*lines, advice]))

@@ -20,6 +20,7 @@ from processes.errors import ProcessError
 from processes.home import MARKER, Home
 
 _START_SECONDS = 20.0
+_STOP_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _rpc(home: Home) -> Any:  # noqa: ANN401 - xmlrpc builds its methods at run time
+def _rpc(home: Home) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{home.socket}")
     return cast("Any", xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)).supervisor
 
@@ -100,20 +101,24 @@ def start(home: Home) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not (keeper.is_kept(home) and is_running(home)):
             if time.monotonic() > deadline:
-                raise ProcessError(f"supervisor does not answer after {_START_SECONDS:.0f} s\n{tail(home.supervision / 'supervisord.log')}")
+                raise ProcessError(
+                    f"supervisor does not answer after {_START_SECONDS:.0f} s\n{tail(home.supervision / 'supervisord.log')}"
+                )
             time.sleep(0.1)
 
 
 def stop(home: Home) -> None:
     """End supervisor, its keeper and every process of the stack; nothing of it is left when this returns."""
-    pid_file = home.supervision / "keeper.pid"
     if keeper.is_kept(home):
-        kept = psutil.Process(int(pid_file.read_text()))
-        kept.send_signal(signal.SIGTERM)
-        try:
-            kept.wait(timeout=90)
-        except psutil.TimeoutExpired:
-            kept.kill()
+        pid = int((home.supervision / "keeper.pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        # The lock tells, not the pid: a keeper whose parent does not ask for its status keeps that as a zombie.
+        deadline = time.monotonic() + _STOP_SECONDS
+        while keeper.is_kept(home):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                break
+            time.sleep(0.1)
     orphan = keeper.supervisor(home)
     if orphan is not None:
         orphan.terminate()
@@ -171,6 +176,9 @@ def restore(home: Home, name: str, conf: str) -> None:
 
 def remove(home: Home, name: str) -> None:
     """Stop a program and forget it; its directories stay."""
+    if _is_alive(home, name):
+        # Outside the lock, so that programs can stop side by side.
+        _rpc(home).stopProcess(name, True)
     with home.lock("programs"):
         (home.supervision / "programs" / f"{name}.conf").unlink(missing_ok=True)
         if is_running(home):

@@ -28,7 +28,7 @@ def monitoring(context: Context) -> Monitoring:
                         for_="5m",
                         severity=Severity.CRITICAL,
                         summary="Alertmanager runs on an old configuration",
-                        description="The last reload of {{ $labels.instance }} failed: new routes and receivers are not in effect.",
+                        description="The last reload of {{ $labels.instance }} failed: new routes and receivers are not in effect (successful is {{ $value }}).",
                         action="Read Alertmanager's log for the line it refuses, mend the stack file, deploy again.",
                     ),
                     Alert(

@@ -57,11 +57,17 @@ sum by (app, environment, service, instance, route) (rate(loki_request_duration_
                     ),
                     Alert(
                         name="LokiIngestionStopped",
-                        expr="rate(loki_distributor_lines_received_total[15m]) == 0",
+                        # Quiet is no fault: only lines that came in and did not arrive are.
+                        expr="""
+sum by (app, environment, service, instance) (rate(loki_distributor_lines_received_total[15m])) == 0
+and on (environment) (
+  sum by (environment) (rate(otelcol_receiver_accepted_log_records_total{service="collector"}[15m])) > 0
+  or sum by (environment) (rate(otelcol_receiver_accepted_log_records{service="collector"}[15m])) > 0
+)""",
                         for_="15m",
                         severity=Severity.WARNING,
-                        summary="No log line has reached Loki for half an hour",
-                        description="{{ $labels.instance }} received {{ $value }} lines a second where there were some before.",
+                        summary="No log line has reached Loki for half an hour, though the collector takes lines in",
+                        description="{{ $labels.instance }} receives {{ $value }} lines a second while the collector reads some.",
                         action="Look at the collector: does it run, does it still read its files, does its exporter to Loki fail?",
                     ),
                     Alert(
@@ -107,6 +113,9 @@ def configuration(context: Context) -> dict[str, Any]:
         },
         # One process is its whole ring: there is nobody whose tokens it should wait for.
         "ingester": {"lifecycler": {"min_ready_duration": "1s"}, "wal": {"dir": "wal", "flush_on_shutdown": True}},
+        # The query frontend looks for its schedulers this often, ten seconds by default, and is not ready before.
+        "frontend": {"scheduler_dns_lookup_period": "1s"},
+        "frontend_worker": {"dns_lookup_duration": "1s"},
         "schema_config": {
             "configs": [
                 {

@@ -15,20 +15,30 @@ ALERTMANAGER = Program(
 # renovate: datasource=docker depName=grafana/loki
 LOKI = Program(name="loki", image="docker.io/grafana/loki", version="3.7.6", binary="loki")
 # renovate: datasource=docker depName=jaegertracing/jaeger
-JAEGER = Program(name="jaeger", image="docker.io/jaegertracing/jaeger", version="2.20.0", binary="jaeger")
+JAEGER = Program(name="jaeger", image="docker.io/jaegertracing/jaeger", version="2.20.0", binary="jaeger", user=10001)
 # renovate: datasource=docker depName=otel/opentelemetry-collector-contrib
 COLLECTOR = Program(
     name="collector", image="docker.io/otel/opentelemetry-collector-contrib", version="0.159.0", binary="otelcol"
 )
 # renovate: datasource=docker depName=grafana/grafana
-GRAFANA = Program(name="grafana", image="docker.io/grafana/grafana", version="13.2.0", binary="grafana")
+GRAFANA = Program(
+    name="grafana",
+    image="docker.io/grafana/grafana",
+    version="13.2.0",
+    binary="grafana",
+    # The image's own is a script, which would put arguments of its own around ours.
+    entrypoint=("grafana",),
+)
 # renovate: datasource=docker depName=prom/node-exporter
 NODE_EXPORTER = Program(
     name="node-exporter", image="quay.io/prometheus/node-exporter", version="v1.12.1", binary="node_exporter"
 )
 # renovate: datasource=docker depName=prom/blackbox-exporter
 BLACKBOX_EXPORTER = Program(
-    name="blackbox-exporter", image="quay.io/prometheus/blackbox-exporter", version="v0.28.0", binary="blackbox_exporter"
+    name="blackbox-exporter",
+    image="quay.io/prometheus/blackbox-exporter",
+    version="v0.28.0",
+    binary="blackbox_exporter",
 )
 # renovate: datasource=docker depName=prometheuscommunity/postgres-exporter
 POSTGRES_EXPORTER = Program(

@@ -48,7 +48,7 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
                     *(
                         Alert(
                             name="TargetMissing",
-                            expr=f'absent(up{{job="{name}", app="{APP}"}})',
+                            expr=f'absent(up{{job="{name}"}})',
                             for_="5m",
                             severity=Severity.CRITICAL,
                             app=APP,
@@ -70,7 +70,7 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
                         for_="5m",
                         severity=Severity.CRITICAL,
                         summary="Prometheus runs on an old configuration",
-                        description="The last reload of {{ $labels.instance }} failed: new rules and targets are not in effect.",
+                        description="The last reload of {{ $labels.instance }} failed: new rules and targets are not in effect (successful is {{ $value }}).",
                         action="Read Prometheus' log for what it refuses, mend it, deploy again.",
                     ),
                     Alert(

@@ -1,20 +1,34 @@
 """The typed, validated shape of a stack file: what stands under `observability:settings` of `Pulumi.<stack>.yaml`."""
 
-from collections.abc import Mapping
-from enum import Enum
+import re
+from collections.abc import Hashable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from specs.model import Address, Duration, HttpUrl, Model, Name, Pause, Secret, SettingsError, Size, parse
+from specs.model import (
+    Address,
+    Duration,
+    HttpUrl,
+    Model,
+    Name,
+    Pause,
+    Secret,
+    SettingsError,
+    Size,
+    parse,
+    problem_at,
+    seconds,
+)
 
 PROJECT = "observability"
 KEY = f"{PROJECT}:settings"
 
 
-class RuntimeKind(str, Enum):
+class RuntimeKind(StrEnum):
     """Where workloads run."""
 
     PROCESS = "process"
@@ -25,12 +39,43 @@ class RuntimeKind(str, Enum):
     """Pods of a cluster."""
 
 
-class Severity(str, Enum):
+class Severity(StrEnum):
     """How much of a hurry an alert is in."""
 
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"
+
+
+def _at_least_a_day(value: str) -> str:
+    if seconds(value) < 24 * 3600:
+        raise ValueError(f'"{value}" is too short, since Loki\'s index has a period of a day (accepted: at least 24h)')
+    return value
+
+
+def _channel(value: str) -> str:
+    if not re.fullmatch(r"[#@]?[\w.-]+", value):
+        raise ValueError(f'"{value}" is not a channel (accepted: "#channel" or "@person", in quotes)')
+    return value
+
+
+def _mail(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise ValueError(f'"{value}" is not a mail address (accepted: name@host)')
+    return value
+
+
+def _bind(value: str) -> str:
+    # The parts dial each other by 127.0.0.1, so that must be among what they listen on.
+    if value not in {"127.0.0.1", "0.0.0.0"}:  # noqa: S104 - the user's own choice
+        raise ValueError(
+            f'"{value}" is not an address to bind (accepted: 127.0.0.1, or 0.0.0.0 for all of this machine)'
+        )
+    return value
+
+
+Mail = Annotated[str, AfterValidator(_mail), Field(examples=["team@example.com"])]
+"""A mail address."""
 
 
 class Retention(Model):
@@ -40,7 +85,7 @@ class Retention(Model):
     """Prometheus' samples."""
     metrics_size: Size | None = None
     """Upper bound of Prometheus' blocks; the older of both limits wins."""
-    logs: Duration = "7d"
+    logs: Annotated[Duration, AfterValidator(_at_least_a_day)] = "7d"
     """Loki's streams: at least a day, since its index has a period of a day."""
     traces: Duration = "7d"
     """Jaeger's spans."""
@@ -55,7 +100,7 @@ class LogFile(Model):
     """System that the lines belong to."""
     include: Annotated[tuple[str, ...], Field(min_length=1)]
     """Globs of absolute paths."""
-    format: Annotated[str, Field(pattern=r"^(json|text)$")] = "json"
+    format: Literal["json", "text"] = "json"
     """`json`: one object a line; `text`: the line is the message."""
 
 
@@ -71,32 +116,43 @@ class Slack(Model):
 
     url: Secret
     """The incoming webhook's URL."""
-    channel: Annotated[str, Field(pattern=r"^[#@]?[\w.-]+$")]
+    channel: Annotated[str, AfterValidator(_channel), Field(examples=["#alerts"])]
+    """Where it is said; in quotes, since YAML takes a # for a comment."""
 
 
 class PagerDuty(Model):
     """A PagerDuty service (Events API v2)."""
 
     routing_key: Secret
+    """The integration key of the service."""
 
 
 class Email(Model):
     """Mail through an SMTP relay with TLS."""
 
-    to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
-    from_: Annotated[str, Field(alias="from", pattern=r"^[^@\s]+@[^@\s]+$")]
+    to: Mail
+    """Whom to write to."""
+    from_: Annotated[Mail, Field(alias="from")]
+    """Sender of the mails."""
     smarthost: Address
+    """The relay."""
     username: str | None = None
+    """None: the relay wants no login."""
     password: Secret | None = None
+    """The login's password."""
 
 
 class Receiver(Model):
     """Who is told: any number of channels, at least one."""
 
     webhook: Webhook | None = None
+    """An HTTP endpoint."""
     slack: Slack | None = None
+    """A Slack channel."""
     pagerduty: PagerDuty | None = None
+    """A PagerDuty service."""
     email: Email | None = None
+    """A mail address."""
 
     @model_validator(mode="after")
     def _has_a_channel(self) -> "Receiver":
@@ -109,18 +165,26 @@ class Grouping(Model):
     """Alertmanager's timings."""
 
     by: tuple[str, ...] = ("alertname", "cluster", "app", "service")
+    """Labels whose equal values make alerts one notification."""
     wait: Pause = "30s"
+    """How long the first notification of a group waits for more alerts."""
     interval: Duration = "5m"
+    """How long a group's next notification waits when alerts join or leave."""
     repeat: Duration = "12h"
+    """How long until an unchanged group is told again."""
 
 
 class Override(Model):
     """A change to one alert of this stack."""
 
     threshold: float | None = None
+    """Limit of the alert, where it has one."""
     for_: Annotated[Pause | None, Field(alias="for")] = None
+    """How long the condition must hold."""
     severity: Severity | None = None
+    """Another severity."""
     disabled: bool = False
+    """Leaves the alert out."""
 
 
 class Alerting(Model):
@@ -141,13 +205,16 @@ class Alerting(Model):
     @model_validator(mode="after")
     def _names_exist(self) -> "Alerting":
         if self.receivers and self.default is None:
-            raise ValueError(f"default is required with receivers (accepted: {', '.join(sorted(self.receivers))})")
-        used = [self.default, *(name for names in self.routes.values() for name in names)]
-        for name in used:
-            if name is not None and name not in self.receivers:
-                raise ValueError(
-                    f'"{name}" is not a receiver (accepted: {", ".join(sorted(self.receivers)) or "none is declared"})'
-                )
+            raise problem_at(
+                f"required with receivers, but missing (accepted: {', '.join(sorted(self.receivers))})", "default"
+            )
+        used: list[tuple[str, tuple[str | int, ...]]] = [] if self.default is None else [(self.default, ("default",))]
+        for severity, names in self.routes.items():
+            used += [(name, ("routes", severity.value, index)) for index, name in enumerate(names)]
+        for name, at in used:
+            if name not in self.receivers:
+                known = ", ".join(sorted(self.receivers)) or "none, since no receivers are declared"
+                raise problem_at(f'"{name}" is not a receiver (accepted: {known})', *at)
         return self
 
 
@@ -155,6 +222,7 @@ class Kubernetes(Model):
     """The cluster and the part of it that the stack may use."""
 
     namespace: Name = "observability"
+    """Namespace that everything is in."""
     storage_class: str | None = None
     """None: the cluster's default class."""
 
@@ -163,6 +231,7 @@ class Docker(Model):
     """The Docker engine."""
 
     network: Name = "observability"
+    """Network of the containers."""
     registry: str | None = None
     """Prefix of a mirror that every image is pulled from, without a trailing slash."""
 
@@ -183,12 +252,14 @@ class Settings(Model):
     """The label `cluster`."""
     runtime: RuntimeKind
     """Where workloads run; never changes for a stack."""
-    bind: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+$")] = "127.0.0.1"
+    bind: Annotated[str, AfterValidator(_bind)] = "127.0.0.1"
     """Address that processes listen on."""
     port_offset: Annotated[int, Field(ge=0, le=40000)] = 0
     """Added to every port that this machine sees, so that two stacks can live side by side."""
     scrape_interval: Duration = "15s"
+    """How often targets are scraped."""
     evaluation_interval: Duration = "15s"
+    """How often rules are evaluated."""
     retention: Retention = Retention()
     log_files: tuple[LogFile, ...] = ()
     """Log files of this machine that the collector follows, beside what applications register."""
@@ -208,7 +279,7 @@ class Settings(Model):
         names = [file.name for file in self.log_files]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f'log_files: "{twice[0]}" is a name twice (accepted: each name once)')
+            raise problem_at(f'"{twice[0]}" is a name twice (accepted: each name once)', "log_files")
         return self
 
 
@@ -220,8 +291,13 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[object] = set()
     for key_node, _ in node.value:
         key: object = loader.construct_object(key_node)  # pyright: ignore[reportUnknownMemberType] - untyped in the stubs
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key that is no text (accepted: text)", key_node.start_mark
+            )
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f'"{key}" is a name twice', key_node.start_mark)
+            words = f'"{key}" is a key twice (accepted: each key once)'
+            raise yaml.constructor.ConstructorError(None, None, words, key_node.start_mark)
         seen.add(key)
     loader.flatten_mapping(node)
     return cast("dict[Any, Any]", loader.construct_mapping(node, deep=True))
@@ -239,14 +315,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except OSError as problem:
         raise SettingsError(f"{path.name}: cannot be read: {problem.strerror} ({path})") from None
+    except UnicodeDecodeError as problem:
+        raise SettingsError(f"{path.name}: not text (accepted: YAML in UTF-8): byte {problem.start + 1}") from None
     try:
         found: object = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
-        where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SettingsError(f"{path.name}:{where}: not acceptable YAML: {problem.problem}") from None
-    except yaml.YAMLError as problem:
-        raise SettingsError(f"{path.name}: not acceptable YAML: {problem}") from None
+        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
+        raise SettingsError(f"{path.name}:{where} not acceptable YAML: {problem.problem}") from None
+    except yaml.reader.ReaderError as problem:
+        raise SettingsError(
+            f"{path.name}: not acceptable YAML: character {problem.position + 1}: {problem.reason}"
+        ) from None
     if not isinstance(found, dict):
         raise SettingsError(f"{path.name}: not a stack file (accepted: a mapping with the key config)")
     return cast("dict[str, Any]", found)
@@ -259,5 +339,7 @@ def load(path: Path) -> Settings:
     """
     config: object = read_yaml(path).get("config")
     if not isinstance(config, dict) or KEY not in config:
-        raise SettingsError(f"{path.name}: config.{KEY}: required, but missing")
+        raise SettingsError(
+            f"{path.name}: config.{KEY}: required, but missing (accepted: a mapping with environment, cluster, …)"
+        )
     return parse(Settings, cast("dict[str, Any]", config)[KEY], file=path.name, key=KEY)

@@ -41,6 +41,10 @@ class Program:
     """Tag of the image, as its registry spells it."""
     binary: str
     """Executable of the process runtime, found by `tools.native` or in the virtual environment."""
+    entrypoint: tuple[str, ...] = ()
+    """What a container executes, where the image's own entry point would not do; arguments follow."""
+    user: int = 65534
+    """User and group that pods run as, and containers that write nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

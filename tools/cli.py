@@ -97,7 +97,9 @@ def _engine(name: str, stack: Stack) -> Engine:
 
 @app.command()
 @plainly
-def up(stack: StackName = "local", seconds: Annotated[int, typer.Option(help="How long to wait for health.")] = 180) -> None:
+def up(
+    stack: StackName = "local", seconds: Annotated[int, typer.Option(help="How long to wait for health.")] = 180
+) -> None:
     """Bring the stack up: install what is missing, pulumi up, wait until healthy, print the URLs."""
     from tools import health
 
@@ -107,7 +109,9 @@ def up(stack: StackName = "local", seconds: Annotated[int, typer.Option(help="Ho
     if done.returncode:
         raise typer.Exit(done.returncode)
     if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
-        console.print(f"applied; kubectl --namespace {declared.context.settings.kubernetes.namespace} get pods tells how far it is")
+        console.print(
+            f"applied; kubectl --namespace {declared.context.settings.kubernetes.namespace} get pods tells how far it is"
+        )
         return
     deadline = time.monotonic() + seconds
     with console.status("waiting until every part is healthy"):
@@ -118,13 +122,17 @@ def up(stack: StackName = "local", seconds: Annotated[int, typer.Option(help="Ho
     console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
     bad = [part.name for part in found if not part.healthy]
     if bad:
-        errors.print(f"not healthy after {seconds} s: {', '.join(bad)} (make logs PART={bad[0]} shows why)", style="red")
+        errors.print(
+            f"not healthy after {seconds} s: {', '.join(bad)} (make logs PART={bad[0]} shows why)", style="red"
+        )
         raise typer.Exit(1)
 
 
 @app.command()
 @plainly
-def preview(stack: StackName = "local", diff: Annotated[bool, typer.Option(help="Show the changes themselves.")] = True) -> None:  # noqa: FBT002 - typer's form of a switch
+def preview(
+    stack: StackName = "local", diff: Annotated[bool, typer.Option(help="Show the changes themselves.")] = True
+) -> None:
     """Show what `up` would change; changes nothing."""
     declared = _runnable(stack)
     _install(declared)
@@ -134,7 +142,7 @@ def preview(stack: StackName = "local", diff: Annotated[bool, typer.Option(help=
 
 @app.command()
 @plainly
-def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="Delete the data too.")] = False) -> None:  # noqa: FBT002 - typer's form of a switch
+def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="Delete the data too.")] = False) -> None:
     """Stop everything of the stack. Data stays unless --purge."""
     declared = _declared(stack, absent=[])
     made = engine(stack, declared.context.settings)
@@ -179,7 +187,7 @@ def logs(
     stack: StackName = "local",
     part: Annotated[str, typer.Option(help="One part; none: all of them.")] = "",
     lines: Annotated[int, typer.Option(help="How many lines of each.")] = 20,
-    follow: Annotated[bool, typer.Option(help="Go on printing what comes.")] = False,  # noqa: FBT002 - typer's form of a switch
+    follow: Annotated[bool, typer.Option(help="Go on printing what comes.")] = False,
 ) -> None:
     """Print what the stack's programs say."""
     declared = _runnable(stack)
@@ -213,8 +221,8 @@ def env(stack: StackName = "local") -> None:
     declared = _declared(stack, absent=[])
     found, _ = environment(declared.context.settings.runtime)
     for key in sorted(found):
-        if found[key] != os.environ.get(key) and (key == "PATH" or key.startswith("PULUMI_")):
-            print(f"export {key}={shlex.quote(found[key])}")  # noqa: T201 - for the shell, not for people
+        if found[key] != os.environ.get(key) and (key == "PATH" or key.startswith(("PULUMI_", "OBSERVABILITY_", "PYTHONPATH"))):
+            print(f"export {key}={shlex.quote(found[key])}")
 
 
 @app.command()

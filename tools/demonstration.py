@@ -55,7 +55,9 @@ def run(console: Console, stack: str, declared: Stack, stack_engine: Engine, sce
     if done.returncode:
         raise SettingsError(f"the sample app did not come up (its log: {of_stack(APP).log(APP)})")
     url = f"http://127.0.0.1:{PORT + declared.context.settings.port_offset}"
-    console.print(f"{APP} runs at {url} in scenario {scenario}; load for {run_time}, Ctrl-C ends it early", highlight=False)
+    console.print(
+        f"{APP} runs at {url} in scenario {scenario}; load for {run_time}, Ctrl-C ends it early", highlight=False
+    )
     subprocess.run(
         [
             sys.executable, "-m", "locust", "--locustfile", str(PROJECT / "locustfile.py"), "--headless", "--only-summary",
@@ -82,23 +84,36 @@ def _seen(outputs: dict[str, object]) -> Table:
 
     def ask(query: str) -> str:
         try:
-            answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5).json()["data"]["result"]
+            answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5).json()["data"][
+                "result"
+            ]
         except (httpx.HTTPError, KeyError, ValueError):
             return "no answer"
-        return ", ".join(
-            f"{entry['metric'].get('alertname', '')} {entry['metric'].get('alertstate', '')}".strip()
-            if "alertname" in entry["metric"]
-            else f"{float(entry['value'][1]):.3g}"
-            for entry in answer
-        ) or "none"
+        return (
+            ", ".join(
+                f"{entry['metric'].get('alertname', '')} {entry['metric'].get('alertstate', '')}".strip()
+                if "alertname" in entry["metric"]
+                else f"{float(entry['value'][1]):.3g}"
+                for entry in answer
+            )
+            or "none"
+        )
 
     made = Table(title="what the stack saw", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     made.add_row("requests per second", ask(f'sum(rate(http_requests_total{{app="{APP}"}}[1m]))'))
-    made.add_row("share of 5xx", ask(f'sum(rate(http_requests_total{{app="{APP}", status=~"5.."}}[1m])) / sum(rate(http_requests_total{{app="{APP}"}}[1m]))'))
-    made.add_row("p95, seconds", ask(f'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{app="{APP}"}}[1m])))'))
+    made.add_row(
+        "share of 5xx",
+        ask(
+            f'sum(rate(http_requests_total{{app="{APP}", status=~"5.."}}[1m])) / sum(rate(http_requests_total{{app="{APP}"}}[1m]))'
+        ),
+    )
+    made.add_row(
+        "p95, seconds",
+        ask(f'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{app="{APP}"}}[1m])))'),
+    )
     made.add_row("alerts", ask(f'ALERTS{{app="{APP}"}}'))
     made.add_row("traces", f"{urls['jaeger']}/search?service={APP}")
-    made.add_row("logs", f'logcli --addr={urls["loki"]} query \'{{app="{APP}"}}\'')
+    made.add_row("logs", f"logcli --addr={urls['loki']} query '{{app=\"{APP}\"}}'")
     made.add_row("alerts that arrived", str(urls.get("inbox", urls["alertmanager"])))
     return made
 

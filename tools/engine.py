@@ -27,8 +27,8 @@ class Engine:
 
     def run(self, *arguments: str, capture: bool = False) -> "subprocess.CompletedProcess[str]":
         """Run `pulumi`; output goes to the terminal unless captured. The caller looks at the exit status."""
-        return subprocess.run(  # noqa: S603 - the pulumi CLI
-            ["pulumi", *arguments],  # noqa: S607 - found on the PATH just made
+        return subprocess.run(
+            ["pulumi", *arguments],
             cwd=self.project,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL if capture else None,
@@ -99,6 +99,9 @@ def environment(kind: RuntimeKind, base: Mapping[str, str] = os.environ) -> tupl
     """
     found = native.environment(base)
     state = paths.state()
+    # Programs in other directories (examples) and the plugin they start must see this checkout and its state.
+    found["PYTHONPATH"] = os.pathsep.join([str(paths.ROOT), *filter(None, [base.get("PYTHONPATH")])])
+    found["OBSERVABILITY_STATE"] = str(state)
     backend = state / "pulumi"
     ours = f"file://{backend}"
     theirs = base.get("PULUMI_BACKEND_URL", ours) != ours or (kind is not RuntimeKind.PROCESS and _logged_in(base))

@@ -26,7 +26,9 @@ _KEPT = 500
 _LARGEST = 8 * 2**20
 
 NOTIFICATIONS = Counter("inbox_notifications", "Alerts that arrived in notifications.", ["status", "severity"])
-BEAT = Gauge("inbox_last_beat_timestamp_seconds", "When the Watchdog's beat last arrived; at first, when the inbox started.")
+BEAT = Gauge(
+    "inbox_last_beat_timestamp_seconds", "When the Watchdog's beat last arrived; at first, when the inbox started."
+)
 
 
 @dataclass
@@ -90,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     server_version = "inbox"
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+    def do_POST(self) -> None:
         if self.path == "/beat":
             BEAT.set_to_current_time()
             self._answer(204, "", "text/plain")
@@ -106,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._answer(204, "", "text/plain")
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         inbox = self.server.inbox
         if self.path == "/":
             self._answer(200, inbox.page(), "text/html; charset=utf-8")

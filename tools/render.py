@@ -63,7 +63,10 @@ def inventory(stack: Stack) -> dict[str, Any]:
             for workload in stack.workloads
         },
         "jobs": {
-            job.name: {"path": job.path, "targets": [{"address": target.address, "labels": dict(target.labels)} for target in job.targets]}
+            job.name: {
+                "path": job.path,
+                "targets": [{"address": target.address, "labels": dict(target.labels)} for target in job.targets],
+            }
             for job in stack.jobs
         },
         "alerts": [

@@ -18,7 +18,9 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 config = pulumi.Config()
 port = config.get_int("port") or 8000
 stack = pulumi.StackReference(config.get("stack") or "organization/observability/local")
-scrape, logs, otel_env, environment = (stack.require_output(name) for name in ("scrape", "logs", "otel_env", "environment"))
+scrape, logs, otel_env, environment = (
+    stack.require_output(name) for name in ("scrape", "logs", "otel_env", "environment")
+)
 
 home = str(of_stack(APP).path)
 address = f"127.0.0.1:{port}"

@@ -1,0 +1,98 @@
+"""One real stack for all tests of this folder: brought up once, with real databases beside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from servers import Webhook, nginx, postgres, redis, webhook
+from stacks import Local
+
+from tools import native
+
+POSTGRES_PASSWORD = "canary-postgres-7d2f"
+REDIS_PASSWORD = "canary-redis-91ab"
+
+
+@dataclass(frozen=True)
+class Around:
+    """What runs beside the stack."""
+
+    webhook: Webhook
+    postgres: int
+    redis: int
+    nginx: int
+
+
+@pytest.fixture(scope="session")
+def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Around]:
+    """A webhook receiver, PostgreSQL, Redis and nginx."""
+    base = tmp_path_factory.mktemp("servers")
+    with (
+        webhook() as hook,
+        postgres(base / "postgres", POSTGRES_PASSWORD) as pg_port,
+        redis(base / "redis", REDIS_PASSWORD) as redis_port,
+        nginx(base / "nginx") as nginx_port,
+    ):
+        yield Around(hook, pg_port, redis_port, nginx_port)
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[Local]:
+    """The stack, up from nothing: scraped and evaluated every second so that tests need not wait."""
+    native.ensure(["promtool", "logcli"])
+    made = Local.make(tmp_path_factory.mktemp("local") / "project", "test", 11000)
+    made.write(_settings(around), postgres_password=POSTGRES_PASSWORD, redis_password=REDIS_PASSWORD)
+    try:
+        made.cli("up")
+        yield made
+    finally:
+        made.cli("demo-stop", check=False)
+        made.cli("down", check=False)
+
+
+def _settings(around: Around) -> dict[str, object]:
+    return {
+        "environment": "test",
+        "cluster": "ci",
+        "runtime": "process",
+        "port_offset": 11000,
+        "scrape_interval": "1s",
+        "evaluation_interval": "1s",
+        "exporters": {
+            "node": {},
+            "blackbox": {},
+            "postgres": {
+                "targets": {
+                    "main": {
+                        "address": f"127.0.0.1:{around.postgres}",
+                        "user": "exporter",
+                        "password": {"secret": "postgres-password"},
+                        "sslmode": "disable",
+                        "app": "shop",
+                    }
+                }
+            },
+            "redis": {
+                "targets": {"main": {"address": f"127.0.0.1:{around.redis}", "password": {"secret": "redis-password"}}}
+            },
+            "nginx": {"targets": {"main": {"status_url": f"http://127.0.0.1:{around.nginx}/status"}}},
+        },
+        "alerting": {
+            "default": "hook",
+            "receivers": {"hook": {"webhook": {"url": f"{around.webhook.url}/alerts"}}},
+            "dead_mans_switch": {"url": f"{around.webhook.url}/beat"},
+            "grouping": {"wait": "0s", "interval": "1s"},
+            "overrides": {"ServiceDown": {"for": "0s"}},
+        },
+        "links": {"runbooks": "https://runbooks.example.com"},
+    }
+
+
+@pytest.fixture
+def changed(local: Local) -> Iterator[Path]:
+    """The stack file, put back and deployed again after a test that changes it."""
+    before = local.file.read_text()
+    yield local.file
+    local.file.write_text(before)
+    local.cli("up")

@@ -1,0 +1,49 @@
+"""The exporter `node`."""
+
+import pytest
+
+from specs.monitoring import ScrapeJob, Target
+from specs.workload import HostView
+from tests.specs.support import FILE, complaint, exporting
+
+
+@pytest.mark.parametrize(
+    ("runtime", "args", "address"),
+    [
+        ("process", ("--web.listen-address=127.0.0.1:9100",), "127.0.0.1:9100"),
+        ("docker", ("--web.listen-address=0.0.0.0:9100", "--path.rootfs=/host"), "node-exporter:9100"),
+        (
+            "kubernetes",
+            ("--web.listen-address=0.0.0.0:9100", "--path.rootfs=/host"),
+            "node-exporter.observability.svc:9100",
+        ),
+    ],
+)
+def test_workload_and_job(runtime: str, args: tuple[str, ...], address: str) -> None:
+    """Proves that one workload measures the host, through /host where it is in a container, and is scraped as the
+    stack's own."""
+    found = exporting("node", {}, runtime=runtime)
+    (workload,) = found.workloads
+
+    assert (workload.name, workload.program.binary, workload.args) == ("node-exporter", "node_exporter", args)
+    assert (dict(workload.files), dict(workload.secrets), dict(workload.environment)) == ({}, {}, {})
+    assert (workload.extras, workload.probe.path) == ((HostView(),), "/")
+    labels = {"app": "observability", "environment": "test", "service": "node-exporter"}
+    assert found.monitoring.jobs == (
+        ScrapeJob(name="node-exporter", targets=(Target(address=address, labels=labels),)),
+    )
+
+
+def test_port() -> None:
+    """Proves that another port is used for listening and scraping alike."""
+    found = exporting("node", {"port": 9200})
+
+    assert found.workloads[0].args == ("--web.listen-address=127.0.0.1:9200",)
+    assert found.monitoring.jobs[0].targets[0].address == "127.0.0.1:9200"
+
+
+def test_bad_settings() -> None:
+    """Proves that a bad port is refused with its key."""
+    assert complaint(exporters={"node": {"port": 65536}}) == (
+        f"{FILE}: observability:settings.exporters.node.port: 65536 is out of bounds (accepted: at most 65535)"
+    )

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from specs.model import Secret
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import ALERTMANAGER
-from specs.settings import Receiver, Secret, Severity
+from specs.settings import Receiver, Severity
 from specs.workload import CONFIG, DATA, Check, Port, Probe, Reload, Resources, SecretRef, Volume, Workload
 
 NAME = "alertmanager"
@@ -39,7 +40,7 @@ sum by (app, environment, instance, integration, service) (rate(alertmanager_not
 sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_total[5m]) > 0)
 > $threshold""",
                         threshold=0.01,
-                        for_="5m",
+                        for_="10m",
                         severity=Severity.CRITICAL,
                         summary="Notifications by {{ $labels.integration }} do not arrive",
                         description="{{ $value | humanizePercentage }} of the notifications by {{ $labels.integration }} failed in 5 minutes (limit $threshold).",
@@ -67,8 +68,8 @@ def _receiver(name: str, receiver: Receiver) -> tuple[dict[str, Any], dict[str, 
 
     if receiver.webhook:
         url = receiver.webhook.url
-        spec["webhook_configs"] = [{"url": url} if isinstance(url, str) else {"url_file": secret("webhook", url)}]
-        spec["webhook_configs"][0]["send_resolved"] = True
+        address = {"url": url} if isinstance(url, str) else {"url_file": secret("webhook", url)}
+        spec["webhook_configs"] = [{**address, "send_resolved": True}]
     if receiver.slack:
         spec["slack_configs"] = [
             {
@@ -80,7 +81,9 @@ def _receiver(name: str, receiver: Receiver) -> tuple[dict[str, Any], dict[str, 
             }
         ]
     if receiver.pagerduty:
-        spec["pagerduty_configs"] = [{"routing_key_file": secret("pagerduty", receiver.pagerduty.routing_key), "send_resolved": True}]
+        spec["pagerduty_configs"] = [
+            {"routing_key_file": secret("pagerduty", receiver.pagerduty.routing_key), "send_resolved": True}
+        ]
     if receiver.email:
         mail = receiver.email
         spec["email_configs"] = [
@@ -112,10 +115,17 @@ def configuration(context: Context, inbox: str | None) -> tuple[dict[str, Any], 
     default = alerting.default
     if default is None:
         default = "inbox" if inbox else "nobody"
-        receivers.append({"name": default, **({"webhook_configs": [{"url": f"{inbox}/alerts", "send_resolved": True}]} if inbox else {})})
+        receivers.append(
+            {
+                "name": default,
+                **({"webhook_configs": [{"url": f"{inbox}/alerts", "send_resolved": True}]} if inbox else {}),
+            }
+        )
     beat: dict[str, Any] = {"name": DEAD_MANS_SWITCH}
     if alerting.dead_mans_switch:
         spec, files = _receiver(DEAD_MANS_SWITCH, Receiver(webhook=alerting.dead_mans_switch))
+        # A resolved message would count as a beat at some services.
+        spec["webhook_configs"][0]["send_resolved"] = False
         beat, secrets = spec, secrets | files
     elif inbox:
         beat["webhook_configs"] = [{"url": f"{inbox}/beat", "send_resolved": False}]

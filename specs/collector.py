@@ -36,7 +36,9 @@ def _rate(metric: str) -> str:
 
 def monitoring(context: Context) -> Monitoring:
     """How the collector is watched."""
-    lost = "\n  or ".join(_rate(f"otelcol_exporter_{how}_failed_{what}") for how in ("send", "enqueue") for what in _SIGNALS)
+    lost = "\n  or ".join(
+        _rate(f"otelcol_exporter_{how}_failed_{what}") for how in ("send", "enqueue") for what in _SIGNALS
+    )
     refused = "\n  or ".join(_rate(f"otelcol_receiver_refused_{what}") for what in _SIGNALS)
     return Monitoring(
         jobs=(context.job(NAME, METRICS),),
@@ -110,7 +112,12 @@ def _json_operators() -> list[dict[str, Any]]:
             "span_id": {"parse_from": "attributes.span_id"},
             "on_error": "send_quiet",
         },
-        {"type": "copy", "if": present.format("service"), "from": "attributes.service", "to": 'resource["service.name"]'},
+        {
+            "type": "copy",
+            "if": present.format("service"),
+            "from": "attributes.service",
+            "to": 'resource["service.name"]',
+        },
         {"type": "move", "if": present.format("message"), "from": "attributes.message", "to": "body"},
     ]
 
@@ -227,8 +234,15 @@ def configuration(context: Context) -> dict[str, Any]:
         "connectors": {
             "span_metrics": {
                 "namespace": "traces.span.metrics",
-                "histogram": {"unit": "s", "explicit": {"buckets": ["5ms", "25ms", "100ms", "250ms", "500ms", "1s", "2s", "5s", "10s"]}},
-                "dimensions": [{"name": "http.route"}, {"name": "http.request.method"}, {"name": "http.response.status_code"}],
+                "histogram": {
+                    "unit": "s",
+                    "explicit": {"buckets": ["5ms", "25ms", "100ms", "250ms", "500ms", "1s", "2s", "5s", "10s"]},
+                },
+                "dimensions": [
+                    {"name": "http.route"},
+                    {"name": "http.request.method"},
+                    {"name": "http.response.status_code"},
+                ],
                 "exemplars": {"enabled": True},
                 "metrics_flush_interval": "15s",
                 "metrics_expiration": "10m",
@@ -273,7 +287,11 @@ def configuration(context: Context) -> dict[str, Any]:
                 "metrics": {
                     "level": "normal",
                     "readers": [
-                        {"pull": {"exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}}}
+                        {
+                            "pull": {
+                                "exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}
+                            }
+                        }
                     ],
                 },
             },

@@ -66,7 +66,11 @@ def configuration(context: Context) -> dict[str, Any]:
                 "metrics": {
                     "level": "normal",
                     "readers": [
-                        {"pull": {"exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}}}
+                        {
+                            "pull": {
+                                "exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}
+                            }
+                        }
                     ],
                 },
             },

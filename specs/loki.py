@@ -25,7 +25,7 @@ def monitoring(context: Context) -> Monitoring:
                     Alert(
                         name="LokiRequestErrors",
                         expr="""
-sum by (app, environment, service, instance, route) (rate(loki_request_duration_seconds_count{status_code=~"5.."}[5m]))
+sum by (app, environment, service, instance, route) (rate(loki_request_duration_seconds_count{status_code=~"5..", route!="ready"}[5m]))
 /
 (sum by (app, environment, service, instance, route) (rate(loki_request_duration_seconds_count[5m])) > 0)
 > $threshold""",

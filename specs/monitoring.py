@@ -91,8 +91,8 @@ class ScrapeJob:
 class _Dumper(yaml.SafeDumper):
     """YAML for people: texts of several lines as blocks, lists indented."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's own signature
-        super().increase_indent(flow, False)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
+        super().increase_indent(flow, indentless=False)
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -116,7 +116,13 @@ def rules_yaml(group: RuleGroup, *, runbooks: str, dashboards: str) -> str:
     """The rule file of `group`. `runbooks` and `dashboards` are the URLs that links start with."""
     rules: list[dict[str, Any]] = []
     for record in group.records:
-        rules.append({"record": record.record, "expr": record.expr.strip(), **({"labels": dict(record.labels)} if record.labels else {})})
+        rules.append(
+            {
+                "record": record.record,
+                "expr": record.expr.strip(),
+                **({"labels": dict(record.labels)} if record.labels else {}),
+            }
+        )
     for alert in group.alerts:
         threshold = "" if alert.threshold is None else number(alert.threshold)
         rule: dict[str, Any] = {"alert": alert.name, "expr": alert.expr.strip().replace(THRESHOLD, threshold)}

@@ -50,7 +50,11 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
             "OTEL_PROPAGATORS": "tracecontext,baggage",
         },
         "scrape": _scrape(context, registry),
-        "logs": {"directory": f"{registry}/logs" if registry else None, "json": "<app>/<service>.json", "text": "<app>/<service>.log"},
+        "logs": {
+            "directory": f"{registry}/logs" if registry else None,
+            "json": "<app>/<service>.json",
+            "text": "<app>/<service>.log",
+        },
     }
 
 
@@ -60,7 +64,11 @@ def _scrape(context: Context, registry: str) -> dict[str, Any]:
     if context.settings.runtime is RuntimeKind.KUBERNETES:
         return {
             "kind": "annotations",
-            "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "<port>", "prometheus.io/path": "/metrics"},
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": "<port>",
+                "prometheus.io/path": "/metrics",
+            },
             "labels": labels,
         }
     return {"kind": "files", "directory": f"{registry}/scrape" if registry else None, "labels": labels}

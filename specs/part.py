@@ -32,7 +32,12 @@ class Context:
 
     def labels(self, app: str | None = None, service: str = "", **more: str) -> dict[str, str]:
         """What every sample of a target carries; `app` None: the stack itself."""
-        return {"app": app or APP, "environment": self.settings.environment, **({"service": service} if service else {}), **more}
+        return {
+            "app": app or APP,
+            "environment": self.settings.environment,
+            **({"service": service} if service else {}),
+            **more,
+        }
 
     def job(self, name: str, port: int, path: str = "/metrics") -> ScrapeJob:
         """The scrape job of the stack's own workload `name`."""

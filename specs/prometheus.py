@@ -87,7 +87,7 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
                         name="PrometheusNotificationsFailing",
                         expr="rate(prometheus_notifications_errors_total[5m]) > $threshold",
                         threshold=0,
-                        for_="5m",
+                        for_="10m",
                         severity=Severity.CRITICAL,
                         summary="Prometheus cannot reach Alertmanager",
                         description="{{ $value | humanize }} notifications a second to {{ $labels.alertmanager }} fail.",
@@ -149,7 +149,12 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
                 "file_sd_configs": [{"files": [f"{REGISTRY}/scrape/*.json"], "refresh_interval": "1m"}],
                 # Every sample belongs to a system and an environment, also where an application forgot to say so.
                 "relabel_configs": [
-                    {"source_labels": ["environment"], "regex": "", "target_label": "environment", "replacement": settings.environment},
+                    {
+                        "source_labels": ["environment"],
+                        "regex": "",
+                        "target_label": "environment",
+                        "replacement": settings.environment,
+                    },
                     {"source_labels": ["app"], "regex": "", "target_label": "app", "replacement": "unregistered"},
                 ],
             }
@@ -169,7 +174,13 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
         },
         "otlp": {
             # What tells series of systems apart must be a label; everything else stays in target_info.
-            "promote_resource_attributes": ["app", "environment", "service.name", "service.namespace", "service.version"],
+            "promote_resource_attributes": [
+                "app",
+                "environment",
+                "service.name",
+                "service.namespace",
+                "service.version",
+            ],
             "keep_identifying_resource_attributes": True,
             "translation_strategy": "UnderscoreEscapingWithSuffixes",
         },
@@ -177,7 +188,10 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
             # The collector retries, so points may come late.
             "tsdb": {
                 "out_of_order_time_window": "10m",
-                "retention": {"time": settings.retention.metrics, **({"size": f"{size_bytes(size) // 2**20}MB"} if size else {})},
+                "retention": {
+                    "time": settings.retention.metrics,
+                    **({"size": f"{size_bytes(size) // 2**20}MB"} if size else {}),
+                },
             },
             "exemplars": {"max_exemplars": 100000},
         },
@@ -185,7 +199,9 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
     }
 
 
-def workload(context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[RuleGroup], *, runbooks: str, dashboards: str) -> Workload:
+def workload(
+    context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[RuleGroup], *, runbooks: str, dashboards: str
+) -> Workload:
     """Prometheus with every job and rule of the stack."""
     files = {"prometheus.yml": to_yaml(configuration(context, jobs))}
     for group in groups:

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import dashboards
-from specs import alertmanager, collector, exporters, grafana, inbox, jaeger, loki, outputs, prometheus
+from specs import alertmanager, applications, collector, exporters, grafana, inbox, jaeger, loki, outputs, prometheus
+from specs import programs as known_programs
 from specs.addresses import Addresses, Cluster, Containers, Loopback
 from specs.exporter import Exporting
 from specs.model import SettingsError, parse
 from specs.monitoring import RuleGroup, ScrapeJob, override
 from specs.part import Context
 from specs.settings import KEY, RuntimeKind, Settings
-from specs.workload import SecretRef, Workload
+from specs.workload import Program, SecretRef, Workload
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +71,9 @@ def _exporters(context: Context) -> dict[str, Exporting]:
         exporter = known[name]
         if context.settings.runtime not in exporter.runtimes:
             runs_on = ", ".join(sorted(kind.value for kind in exporter.runtimes))
-            raise SettingsError(f"{context.file}: {key}: does not run on {context.settings.runtime.value} (accepted: {runs_on})")
+            raise SettingsError(
+                f"{context.file}: {key}: does not run on {context.settings.runtime.value} (accepted: {runs_on})"
+            )
         found[name] = exporter.build(context, parse(exporter.settings, value, file=context.file, key=key))
     return found
 
@@ -90,9 +93,13 @@ def _refuse_clashes(context: Context, workloads: Sequence[Workload]) -> None:
                     " (accepted: another port in one of the exporters' settings)"
                 )
             if here[0] > 65535:
-                raise SettingsError(f"{context.file}: {KEY}.port_offset: {owner} would listen on {here[0]} (accepted: at most 65535)")
+                raise SettingsError(
+                    f"{context.file}: {KEY}.port_offset: {owner} would listen on {here[0]} (accepted: at most 65535)"
+                )
             taken[here] = owner
-    programs = {workload.program.name for workload in workloads}
+    programs = {
+        program.name for program in vars(known_programs).values() if isinstance(program, Program) and program.image
+    }
     for name in context.settings.versions:
         if name not in programs:
             raise SettingsError(
@@ -120,7 +127,9 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     with_grafana = settings.grafana and "grafana" not in absent
     if settings.grafana and not with_grafana:
         left_out.append("grafana: left out, since there is no grafana on PATH; everything else works without it")
-    own_inbox = context.on_one_machine and (settings.alerting.default is None or settings.alerting.dead_mans_switch is None)
+    own_inbox = context.on_one_machine and (
+        settings.alerting.default is None or settings.alerting.dead_mans_switch is None
+    )
 
     monitorings = [
         alertmanager.monitoring(context),
@@ -135,7 +144,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     own = prometheus.monitoring(context, others)
     jobs = (*own.jobs, *others)
     groups = override(
-        (*own.groups, *(group for monitoring in monitorings for group in monitoring.groups)),
+        (*own.groups, applications.GROUP, *(group for monitoring in monitorings for group in monitoring.groups)),
         settings.alerting.overrides,
         file=file,
     )

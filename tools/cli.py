@@ -221,7 +221,9 @@ def env(stack: StackName = "local") -> None:
     declared = _declared(stack, absent=[])
     found, _ = environment(declared.context.settings.runtime)
     for key in sorted(found):
-        if found[key] != os.environ.get(key) and (key == "PATH" or key.startswith(("PULUMI_", "OBSERVABILITY_", "PYTHONPATH"))):
+        if found[key] != os.environ.get(key) and (
+            key == "PATH" or key.startswith(("PULUMI_", "OBSERVABILITY_", "PYTHONPATH"))
+        ):
             print(f"export {key}={shlex.quote(found[key])}")
 
 

@@ -78,7 +78,14 @@ def look(stack: Stack, home: Home | None) -> list[Health]:
 
 def table(found: list[Health], title: str, *, wide: bool) -> Table:
     """Part, URL, health, and what it takes; `wide`: what it does, too."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
     for column in ("part", "url", "health"):
         made.add_column(column, no_wrap=True)
     for column in ("memory", "up"):

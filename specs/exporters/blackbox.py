@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from specs import alertmanager, collector, jaeger, loki, prometheus
 from specs.exporter import Exporter, ExporterSettings, Exporting
-from specs.model import Address, Duration, HttpUrl, Model, Name
+from specs.model import Address, Duration, HttpUrl, Model, Name, seconds
 from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import BLACKBOX_EXPORTER
@@ -27,12 +27,18 @@ class BlackboxProbe(Model):
     app: Name | None = None
     """System it belongs to; none: the stack's own label."""
     interval: Duration = "30s"
+    """Time between two knocks."""
     timeout: Duration = "10s"
+    """How long an answer may take; at most the interval."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "BlackboxProbe":
         if (self.url is None) == (self.address is None):
             raise ValueError("a probe knocks at one thing (accepted: either url or address)")
+        if seconds(self.timeout) > seconds(self.interval):
+            raise ValueError(
+                f"timeout {self.timeout} is longer than interval {self.interval} (accepted: at most the interval)"
+            )
         return self
 
 
@@ -136,5 +142,9 @@ def build(context: Context, settings: BlackboxSettings) -> Exporting:
 
 
 EXPORTER = Exporter(
-    name="blackbox", summary="what answers from outside: HTTP, TCP, certificates", port=9115, settings=BlackboxSettings, build=build
+    name="blackbox",
+    summary="what answers from outside: HTTP, TCP, certificates",
+    port=9115,
+    settings=BlackboxSettings,
+    build=build,
 )

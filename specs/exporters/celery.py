@@ -1,8 +1,10 @@
 """flower: Celery workers and tasks, through the workers' own events (start workers with -E)."""
 
+import re
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from specs.exporter import Exporter, ExporterSettings, Exporting
 from specs.model import Model, Name, Secret
@@ -15,10 +17,18 @@ from specs.workload import CONFIG, Port, Probe, Resources, SecretRef, Workload
 NAME = "flower"
 
 
+def _without_password(value: str) -> str:
+    if not re.fullmatch(r"[a-z+]+://[^@\s]+", value):
+        raise ValueError(
+            "not a plain broker URL (accepted: scheme://host/…, or {secret: key} when it holds a password)"
+        )
+    return value
+
+
 class CeleryTarget(Model):
     """One broker with the workers behind it."""
 
-    broker: str | Secret = Field(examples=["redis://127.0.0.1:6379/0"])
+    broker: Annotated[str, AfterValidator(_without_password)] | Secret = Field(examples=["redis://127.0.0.1:6379/0"])
     """URL of the broker; a secret as soon as it holds a password."""
     app: Name | None = None
     """System that owns the workers; none: the stack's own label."""
@@ -78,7 +88,10 @@ def build(context: Context, settings: CelerySettings) -> Exporting:
                 f"--port={context.addresses.port(port)}",
                 "--logging=warning",
             ),
-            environment={"PYTHONPATH": f"{CONFIG}/secrets" if secret else CONFIG, "FLOWER_UNAUTHENTICATED_API": "false"},
+            environment={
+                "PYTHONPATH": f"{CONFIG}/secrets" if secret else CONFIG,
+                "FLOWER_UNAUTHENTICATED_API": "false",
+            },
             files={} if secret else {"celeryconfig.py": f"broker_url = {plain!r}\n"},
             secrets={"secrets/celeryconfig.py": SecretRef(target.broker.secret, template="broker_url = $secret\n")}
             if isinstance(target.broker, Secret)
@@ -96,7 +109,8 @@ def build(context: Context, settings: CelerySettings) -> Exporting:
     return Exporting(
         workloads=tuple(workloads),
         monitoring=Monitoring(
-            jobs=(ScrapeJob(name="celery", targets=tuple(targets)),), groups=(RuleGroup(name="celery", alerts=_alerts()),)
+            jobs=(ScrapeJob(name="celery", targets=tuple(targets)),),
+            groups=(RuleGroup(name="celery", alerts=_alerts()),),
         ),
     )
 

@@ -20,6 +20,7 @@ class JsonTarget(Model):
     """One JSON page."""
 
     url: HttpUrl
+    """Its address."""
     metrics: Mapping[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], str] = Field(
         min_length=1, examples=[{"database_health_status": "{ .database.healthy }"}]
     )

@@ -86,4 +86,6 @@ def build(context: Context, settings: NodeSettings) -> Exporting:
     )
 
 
-EXPORTER = Exporter(name="node", summary="the host: CPU, memory, disks, network", port=9100, settings=NodeSettings, build=build)
+EXPORTER = Exporter(
+    name="node", summary="the host: CPU, memory, disks, network", port=9100, settings=NodeSettings, build=build
+)

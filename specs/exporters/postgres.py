@@ -19,12 +19,15 @@ class PostgresTarget(Model):
     """One PostgreSQL server."""
 
     address: Address
+    """Where the server listens."""
     user: str
     """A role with pg_monitor."""
     password: Secret | None = None
     """None: the server trusts the exporter's address."""
     database: Name = "postgres"
+    """Database that the exporter logs in to; it sees the others' statistics from there."""
     sslmode: str = Field(default="require", pattern="^(disable|require|verify-ca|verify-full)$")
+    """TLS to the server, in libpq's words."""
     app: Name | None = None
     """System that owns the server; none: the stack's own label."""
 

@@ -12,7 +12,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
 from specs.part import Context, Monitoring
 from specs.programs import REDIS_EXPORTER
 from specs.settings import Severity
-from specs.workload import CONFIG, Port, Probe, Resources, Workload
+from specs.workload import CONFIG, Port, Probe, Resources, SecretRef, Workload
 
 NAME = "redis-exporter"
 
@@ -21,6 +21,7 @@ class RedisTarget(Model):
     """One Redis server."""
 
     address: Address
+    """Where the server listens."""
     password: Secret | None = None
     app: Name | None = None
     """System that owns the server; none: the stack's own label."""
@@ -72,7 +73,7 @@ def build(context: Context, settings: RedisSettings) -> Exporting:
     for index, (name, target) in enumerate(settings.targets.items()):
         port = (settings.port or EXPORTER.port) + index
         url = f"redis://{target.address}"
-        secrets = {}
+        secrets: dict[str, SecretRef] = {}
         if target.password:
             # The exporter's password file is a JSON map from address to password.
             secrets["secrets/passwords.json"] = replace(target.password.ref, template=f"{{{json.dumps(url)}: $secret}}")

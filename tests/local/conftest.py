@@ -42,7 +42,12 @@ def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[
     """The stack, up from nothing: scraped and evaluated every second so that tests need not wait."""
     native.ensure(["promtool", "logcli"])
     made = Local.make(tmp_path_factory.mktemp("local") / "project", "test", 11000)
-    made.write(_settings(around), postgres_password=POSTGRES_PASSWORD, redis_password=REDIS_PASSWORD)
+    made.write(
+        _settings(around),
+        postgres_password=POSTGRES_PASSWORD,
+        redis_password=REDIS_PASSWORD,
+        hook_url=f"{around.webhook.url}/alerts",
+    )
     try:
         made.cli("up")
         yield made
@@ -80,7 +85,7 @@ def _settings(around: Around) -> dict[str, object]:
         },
         "alerting": {
             "default": "hook",
-            "receivers": {"hook": {"webhook": {"url": f"{around.webhook.url}/alerts"}}},
+            "receivers": {"hook": {"webhook": {"url": {"secret": "hook-url"}}}},
             "dead_mans_switch": {"url": f"{around.webhook.url}/beat"},
             "grouping": {"wait": "0s", "interval": "1s"},
             "overrides": {"ServiceDown": {"for": "0s"}},

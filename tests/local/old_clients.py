@@ -30,7 +30,12 @@ def jaeger_udp(port: int, service: str, operation: str) -> str:
     out.writeFieldBegin("spans", TType.LIST, 2)
     out.writeListBegin(TType.STRUCT, 1)
     out.writeStructBegin("Span")
-    for name, number, value in (("traceIdLow", 1, low), ("traceIdHigh", 2, 0), ("spanId", 3, span), ("parentSpanId", 4, 0)):
+    for name, number, value in (
+        ("traceIdLow", 1, low),
+        ("traceIdHigh", 2, 0),
+        ("spanId", 3, span),
+        ("parentSpanId", 4, 0),
+    ):
         out.writeFieldBegin(name, TType.I64, number)
         out.writeI64(value)
         out.writeFieldEnd()

@@ -77,7 +77,9 @@ def await_port(port: int, seconds: float = 20) -> None:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, cwd: Path, user: str | None = None) -> "Iterator[subprocess.Popen[bytes]]":
+def _running(
+    command: Sequence[str], port: int, cwd: Path, user: str | None = None
+) -> "Iterator[subprocess.Popen[bytes]]":
     with (cwd / "output.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, user=user, start_new_session=True)
         try:
@@ -134,7 +136,17 @@ def redis(directory: Path, password: str) -> Iterator[int]:
     install(["redis-server"], ["redis-server"])
     port = free_port()
     directory.mkdir(parents=True)
-    command = [executable("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--requirepass", password, "--save", ""]
+    command = [
+        executable("redis-server"),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--requirepass",
+        password,
+        "--save",
+        "",
+    ]
     with _running(command, port, directory):
         yield port
 

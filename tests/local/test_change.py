@@ -123,7 +123,9 @@ def test_a_program_that_does_not_take_its_configuration_runs_on_with_the_old(loc
         assert "Traceback" not in said
     finally:
         spec.write_text(good)
-    eventually(lambda: httpx.get(f"{local.url(13134)}/status", timeout=3).status_code == 200, 30, "jaeger healthy again")
+    eventually(
+        lambda: httpx.get(f"{local.url(13134)}/status", timeout=3).status_code == 200, 30, "jaeger healthy again"
+    )
     assert "no_such_exporter" not in (local.home.config("jaeger") / "jaeger.yml").read_text()
     local.cli("up")
     assert set(steps(local)) == {"same"}

@@ -20,7 +20,11 @@ def test_demo_shows_an_application_in_trouble(local: Local) -> None:
         eventually(lambda: local.query('traces_span_metrics_calls_total{app="sample-app"}'), 40, "span metrics")
         exemplars = httpx.get(
             f"{local.url(9090)}/api/v1/query_exemplars",
-            params={"query": 'http_request_duration_seconds_bucket{app="sample-app"}', "start": "0", "end": "9999999999"},
+            params={
+                "query": 'http_request_duration_seconds_bucket{app="sample-app"}',
+                "start": "0",
+                "end": "9999999999",
+            },
             timeout=5,
         ).json()["data"]
         assert exemplars

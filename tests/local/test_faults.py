@@ -82,7 +82,9 @@ def test_a_killed_supervisor_comes_back_and_leaves_no_orphans(local: Local) -> N
     assert found is not None
     found.kill()
     for name in HEALTH:
-        eventually(lambda name=name: local.pids().get(name) not in (0, None, before[name]) and healthy(local, name), 90, name)  # type: ignore[misc]
+        eventually(
+            lambda name=name: local.pids().get(name) not in (0, None, before[name]) and healthy(local, name), 90, name
+        )  # type: ignore[misc]
     assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
     assert_kept(local, left)
 
@@ -103,7 +105,9 @@ def test_down_leaves_nothing_and_up_still_has_the_data(local: Local) -> None:
     left = leave_traces(local)
     local.cli("down")
     assert local.processes() == []
-    listening = {c.laddr.port for c in psutil.net_connections(kind="inet") if c.laddr and c.status in ("LISTEN", "NONE")}
+    listening = {
+        c.laddr.port for c in psutil.net_connections(kind="inet") if c.laddr and c.status in ("LISTEN", "NONE")
+    }
     assert not {port + local.offset for port, _ in HEALTH.values()} & listening
     local.cli("up")
     for name in HEALTH:

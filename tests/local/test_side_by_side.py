@@ -37,6 +37,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 def test_a_busy_port_is_named_with_its_holder_before_anything_starts(second: Local) -> None:
     """Proves that the message names port, part, holder and the way out, and that nothing was started."""
     with socket.socket() as holder:
+        # Connections of an earlier stack may still wait for their end.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 9090 + OFFSET))
         holder.listen()
         done = second.cli("up", check=False)

@@ -69,7 +69,9 @@ def test_databases_are_seen_through_their_exporters(local: Local, around: Around
 
 def test_only_the_watchdog_fires_on_a_healthy_stack(local: Local, around: Around) -> None:
     """Proves that a fresh install is quiet, and that the Watchdog's beat reaches the dead man's switch again and again."""
-    eventually(lambda: [a["metric"]["alertname"] for a in local.query('ALERTS{alertstate="firing"}')] == ["Watchdog"], 40)
+    eventually(
+        lambda: [a["metric"]["alertname"] for a in local.query('ALERTS{alertstate="firing"}')] == ["Watchdog"], 40
+    )
     eventually(lambda: around.webhook.beats, 60, "the first beat")
 
 

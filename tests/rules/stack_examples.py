@@ -106,8 +106,8 @@ OF_PROMETHEUS = (
         series={
             series("prometheus_notifications_errors_total", PROMETHEUS, alertmanager="http://here:9093"): "0+30x60"
         },
-        at="10m",
-        quiet_at="5m",
+        at="15m",
+        quiet_at="10m",
         fires=(
             Firing(
                 labels=PROMETHEUS | CRITICAL | {"alertmanager": "http://here:9093"},
@@ -226,8 +226,8 @@ OF_ALERTMANAGER = (
             series("alertmanager_notifications_total", ALERTMANAGER, integration="slack"): "0+4x80",
             series("alertmanager_notifications_total", ALERTMANAGER, integration="email"): "0+4x80",
         },
-        at="10m",
-        quiet_at="5m",
+        at="15m",
+        quiet_at="10m",
         fires=(
             Firing(
                 labels=without(ALERTMANAGER, "job") | CRITICAL | {"integration": "slack"},

@@ -10,7 +10,7 @@ import pytest
 
 from specs.monitoring import Alert, to_yaml
 from specs.stack import Stack
-from tests.rules import exporter_examples, stack_examples
+from tests.rules import application_examples, exporter_examples, stack_examples
 from tests.rules.examples import Example, Firing
 from tools import native
 from tools.documents import whole_stack
@@ -56,7 +56,7 @@ MISSING = (
 
 _RULES_OF = {alert.name: f"{group.name}.yml" for group in STACK.groups for alert in group.alerts}
 
-EXAMPLES = (*stack_examples.EXAMPLES, *MISSING, *exporter_examples.EXAMPLES)
+EXAMPLES = (*stack_examples.EXAMPLES, *application_examples.EXAMPLES, *MISSING, *exporter_examples.EXAMPLES)
 
 # Two alerts are about what is not there; the Watchdog needs nothing at all.
 _WITHOUT_DATA = {

@@ -356,7 +356,7 @@ def test_receivers_read_secrets_from_files() -> None:
         {"name": "team", "webhook_configs": [{"url": "http://team.example.com/hook", "send_resolved": True}]},
         {
             "name": "dead-mans-switch",
-            "webhook_configs": [{"url_file": "../config/secrets/dead-mans-switch-webhook", "send_resolved": True}],
+            "webhook_configs": [{"url_file": "../config/secrets/dead-mans-switch-webhook", "send_resolved": False}],
         },
     ]
 

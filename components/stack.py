@@ -25,9 +25,7 @@ class ObservabilityStack(pulumi.ComponentResource):
     urls: Mapping[str, pulumi.Output[str]]
     """What people open, by the name of the workload."""
 
-    def __init__(
-        self, name: str, stack: Stack, runtime: Runtime, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, stack: Stack, runtime: Runtime, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("observability:index:ObservabilityStack", name, {}, opts)
         for line in stack.left_out:
             pulumi.log.warn(line, self)

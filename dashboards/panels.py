@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.builders import dashboard, logs, loki, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import prometheus as queries
 
 PROMETHEUS = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 LOKI = models.DataSourceRef(type_val="loki", uid="loki")
@@ -88,7 +89,7 @@ def rows(title: str, *, description: str, expr: str, width: int = 12) -> table.P
         .datasource(PROMETHEUS)
         .height(8)
         .span(width)
-        .with_target(prometheus.Dataquery().expr(expr).ref_id("A").instant().format("table"))
+        .with_target(prometheus.Dataquery().expr(expr).ref_id("A").instant().format(queries.PromQueryFormat.TABLE))
     )
 
 

@@ -243,7 +243,7 @@ def demo(
 ) -> None:
     """Deploy the sample app, which finds the stack by its outputs, and put a light load on it."""
     declared = _runnable(stack)
-    demonstration.run(console, stack, declared, engine(stack, declared.context.settings), scenario, run_time)
+    demonstration.run(console, declared, engine(stack, declared.context.settings), scenario, run_time)
 
 
 @app.command(name="demo-stop")

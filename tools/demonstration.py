@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 
 import httpx
@@ -27,11 +28,12 @@ def _engine(stack_engine: Engine) -> Engine:
     return replace(stack_engine, stack="local", project=PROJECT)
 
 
-def run(console: Console, stack: str, declared: Stack, stack_engine: Engine, scenario: str, run_time: str) -> None:
+def run(console: Console, declared: Stack, stack_engine: Engine, scenario: str, run_time: str) -> None:
     """Deploy the app against the stack, load it, and show what the stack saw.
 
     Raises SettingsError for an unknown scenario, a run time that is none, or a stack that is not up.
     """
+    stack = stack_engine.stack
     if scenario not in SCENARIOS:
         raise SettingsError(f"SCENARIO={scenario}: no such scenario (accepted: {', '.join(SCENARIOS)})")
     try:
@@ -60,61 +62,49 @@ def run(console: Console, stack: str, declared: Stack, stack_engine: Engine, sce
     )
     subprocess.run(
         [
-            sys.executable, "-m", "locust", "--locustfile", str(PROJECT / "locustfile.py"), "--headless", "--only-summary",
-            "--users", "5", "--spawn-rate", "2", "--run-time", run_time, "--host", url, "--exit-code-on-error", "0",
-            "--loglevel", "WARNING",
+            sys.executable, "-m", "locust", "--locustfile", str(PROJECT / "locustfile.py"), "--headless",
+            "--only-summary", "--users", "5", "--spawn-rate", "2", "--run-time", run_time, "--host", url,
+            "--exit-code-on-error", "0", "--loglevel", "WARNING",
         ],
         check=False,
     )  # fmt: skip
-    console.print(_seen(outputs))
+    console.print(_seen(outputs["urls"]))
 
 
-def _refuse_absent(stack: str, urls: dict[str, str]) -> None:
+def _refuse_absent(stack: str, urls: Mapping[str, str]) -> None:
     try:
         httpx.get(f"{urls['prometheus']}/-/ready", timeout=3).raise_for_status()
     except httpx.HTTPError:
         raise SettingsError(f"STACK={stack}: not up (make up STACK={stack} brings it up)") from None
 
 
-def _seen(outputs: dict[str, object]) -> Table:
+def _query(prometheus: str, promql: str) -> list[tuple[Mapping[str, str], float]]:
+    """Labels and value of each series; none when Prometheus does not answer."""
+    try:
+        answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": promql}, timeout=5).json()
+        return [(entry["metric"], float(entry["value"][1])) for entry in answer["data"]["result"]]
+    except (httpx.HTTPError, KeyError, ValueError):
+        return []
+
+
+def _seen(urls: Mapping[str, str]) -> Table:
     """What the stack knows of the app by now, and where to look further."""
-    urls = outputs["urls"]
-    assert isinstance(urls, dict)  # noqa: S101 - the contract says so
-    prometheus = str(urls["prometheus"])
-
-    def ask(query: str) -> str:
-        try:
-            answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5).json()["data"][
-                "result"
-            ]
-        except (httpx.HTTPError, KeyError, ValueError):
-            return "no answer"
-        return (
-            ", ".join(
-                f"{entry['metric'].get('alertname', '')} {entry['metric'].get('alertstate', '')}".strip()
-                if "alertname" in entry["metric"]
-                else f"{float(entry['value'][1]):.3g}"
-                for entry in answer
-            )
-            or "none"
-        )
-
+    requests = f'http_requests_total{{app="{APP}"}}'
+    failed = f'http_requests_total{{app="{APP}", status=~"5.."}}'
+    buckets = f'http_request_duration_seconds_bucket{{app="{APP}"}}'
+    figures = {
+        "requests per second": f"sum(rate({requests}[1m]))",
+        "share of 5xx": f"sum(rate({failed}[1m])) / sum(rate({requests}[1m]))",
+        "p95, seconds": f"histogram_quantile(0.95, sum by (le) (rate({buckets}[1m])))",
+    }
     made = Table(title="what the stack saw", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
-    made.add_row("requests per second", ask(f'sum(rate(http_requests_total{{app="{APP}"}}[1m]))'))
-    made.add_row(
-        "share of 5xx",
-        ask(
-            f'sum(rate(http_requests_total{{app="{APP}", status=~"5.."}}[1m])) / sum(rate(http_requests_total{{app="{APP}"}}[1m]))'
-        ),
-    )
-    made.add_row(
-        "p95, seconds",
-        ask(f'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{app="{APP}"}}[1m])))'),
-    )
-    made.add_row("alerts", ask(f'ALERTS{{app="{APP}"}}'))
+    for name, promql in figures.items():
+        made.add_row(name, ", ".join(f"{value:.3g}" for _, value in _query(urls["prometheus"], promql)) or "none")
+    alerts = _query(urls["prometheus"], f'ALERTS{{app="{APP}"}}')
+    made.add_row("alerts", ", ".join(f"{of['alertname']} {of['alertstate']}" for of, _ in alerts) or "none")
     made.add_row("traces", f"{urls['jaeger']}/search?service={APP}")
     made.add_row("logs", f"logcli --addr={urls['loki']} query '{{app=\"{APP}\"}}'")
-    made.add_row("alerts that arrived", str(urls.get("inbox", urls["alertmanager"])))
+    made.add_row("alerts that arrived", urls.get("inbox", urls["alertmanager"]))
     return made
 
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from specs.model import SettingsError
 from specs.settings import RuntimeKind, Settings
 from tools import native, paths
@@ -47,8 +45,10 @@ class Engine:
         copy.parent.mkdir(parents=True, exist_ok=True)
         text = tracked.read_text(encoding="utf-8")
         if "\nencryptionsalt:" not in text and copy.exists():
-            salt = (yaml.safe_load(copy.read_text(encoding="utf-8")) or {}).get("encryptionsalt")
-            text += f"\nencryptionsalt: {salt}\n" if salt else ""
+            lines = [
+                line for line in copy.read_text(encoding="utf-8").splitlines() if line.startswith("encryptionsalt:")
+            ]
+            text = "\n".join([text.rstrip("\n"), *lines, ""])
         copy.write_text(text, encoding="utf-8")
         return ["--config-file", str(copy)]
 

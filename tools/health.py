@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 import psutil
@@ -36,7 +37,7 @@ def _ask(url: str) -> str:
         status = httpx.get(url, timeout=3).status_code
     except httpx.HTTPError as problem:
         return f"no answer ({type(problem).__name__})"
-    return "healthy" if status == httpx.codes.OK else f"answers {status}"
+    return "healthy" if status == 200 else f"answers {status}"
 
 
 def _process(home: Home | None, name: str) -> tuple[str, int, float]:
@@ -73,7 +74,7 @@ def _look(stack: Stack, home: Home | None, workload: Workload) -> Health:
 def look(stack: Stack, home: Home | None) -> list[Health]:
     """Every part of the stack, asked at the same time."""
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(lambda workload: _look(stack, home, workload), stack.workloads))
+        return list(pool.map(partial(_look, stack, home), stack.workloads))
 
 
 def table(found: list[Health], title: str, *, wide: bool) -> Table:

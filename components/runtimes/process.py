@@ -1,13 +1,14 @@
 """The process runtime: workloads as processes of this machine, kept by supervisor."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
 
+from components.runtimes.extras import extras
 from components.runtimes.process_provider import FileProvider, ProcessProvider, SupervisorProvider
+from components.runtimes.secret_files import secret_file
 from processes.errors import ProcessError
 from processes.home import of_stack
 from processes.place import executable
@@ -15,7 +16,7 @@ from processes.ports import refuse_busy
 from specs.addresses import Addresses
 from specs.settings import KEY
 from specs.stack import Stack
-from specs.workload import SecretRef, Workload
+from specs.workload import Workload
 from tools import native
 
 OPTIONAL = ("grafana", "json_exporter")
@@ -41,13 +42,6 @@ class RegistryFile(Resource, module="observability", name="RegistryFile"):
 
     def __init__(self, name: str, path: pulumi.Input[str], text: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(FileProvider(), name, {"path": path, "text": text}, opts)
-
-
-def secret_file(ref: SecretRef, value: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Content of the file that `ref` asks for; as secret as `value`."""
-    if not ref.template:
-        return value
-    return value.apply(lambda plain: ref.template.replace("$secret", json.dumps(plain)))
 
 
 def absent() -> list[str]:
@@ -89,6 +83,8 @@ class ProcessRuntime:
 
     def inputs(self, workload: Workload) -> dict[str, Any]:
         """The inputs of the Process that runs `workload`."""
+        # A process sees the host and the registry as it is: nothing is left to do for an extra but to know it.
+        extras(workload)
 
         def url(port: str, path: str) -> str:
             return f"http://{self._addresses.dial(workload.name, workload.port(port).number)}{path}"

@@ -1,27 +1,14 @@
 """One real stack for all tests of this folder: brought up once, with real databases beside it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers import Webhook, nginx, postgres, redis, webhook
-from stacks import Local
 
+from tests.local.around import POSTGRES_PASSWORD, REDIS_PASSWORD, Around
+from tests.local.servers import nginx, postgres, redis, webhook
+from tests.local.stacks import Local
 from tools import native
-
-POSTGRES_PASSWORD = "canary-postgres-7d2f"
-REDIS_PASSWORD = "canary-redis-91ab"
-
-
-@dataclass(frozen=True)
-class Around:
-    """What runs beside the stack."""
-
-    webhook: Webhook
-    postgres: int
-    redis: int
-    nginx: int
 
 
 @pytest.fixture(scope="session")

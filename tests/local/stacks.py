@@ -19,7 +19,10 @@ from processes import keeper
 from processes.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
-_COPIED = ("components", "dashboards", "docs", "examples", "processes", "specs", "systems", "tools", "__main__.py", "Makefile", "Pulumi.yaml", "requirements.txt", "requirements-dev.txt")  # fmt: skip
+_COPIED = (
+    *("components", "dashboards", "docs", "examples", "processes", "specs", "systems", "tools"),
+    *("__main__.py", "Makefile", "Pulumi.yaml"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +76,11 @@ class Local:
 
     def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run a command of the project on this stack."""
+        stack = [] if arguments[0] == "demo-stop" else ["--stack", self.name]
         done = subprocess.run(
-            [sys.executable, "-m", "tools.cli", *arguments, *(["--stack", self.name] if arguments[0] != "demo-stop" else [])],
-            cwd=self.project, env=self.environment(), capture_output=True, text=True, check=False, timeout=280,
+            [sys.executable, "-m", "tools.cli", *arguments, *stack],
+            cwd=self.project, env=self.environment(), capture_output=True, text=True,
+            check=False, timeout=280,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
         return done
@@ -85,7 +90,8 @@ class Local:
         script = 'eval "$("$0" -m tools.cli env --stack "$1")"; shift; exec pulumi "$@"'
         done = subprocess.run(
             ["sh", "-c", script, sys.executable, self.name, *arguments],
-            cwd=self.project, env=self.environment(), input=stdin, capture_output=True, text=True, check=False, timeout=280,
+            cwd=self.project, env=self.environment(), input=stdin, capture_output=True, text=True,
+            check=False, timeout=280,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"pulumi {arguments}\n{done.stdout}\n{done.stderr}"
         return done
@@ -129,8 +135,8 @@ class Local:
         answer = httpx.get(f"{self.url(16686)}/api/traces/{trace_id}", timeout=10)
         if answer.status_code == 404:
             return []
-        found: list[dict[str, Any]] = [span for trace in answer.json()["data"] or [] for span in trace["spans"]]
-        return found
+        traces: list[dict[str, list[dict[str, Any]]]] = answer.json()["data"] or []
+        return [span for trace in traces for span in trace["spans"]]
 
     def pids(self) -> dict[str, int]:
         """Pid of every program, by its name."""

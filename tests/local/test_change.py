@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from conftest import Around
-from stacks import Local, eventually
+
+from tests.local.around import Around
+from tests.local.stacks import Local, eventually
 
 
 def rule(local: Local, name: str) -> dict[str, Any] | None:

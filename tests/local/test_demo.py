@@ -2,9 +2,10 @@
 
 import httpx
 import pytest
-from stacks import Local, eventually
 
 from processes.home import Home
+from tools.demonstration import SCENARIOS
+from tests.local.stacks import Local, eventually
 
 
 def test_demo_shows_an_application_in_trouble(local: Local) -> None:
@@ -36,7 +37,7 @@ def test_demo_shows_an_application_in_trouble(local: Local) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--scenario", "fire"], "SCENARIO=fire: no such scenario (accepted: normal, errors, slow, database-down, crash, log-burst, leak)\n"),
+        (["--scenario", "fire"], f"SCENARIO=fire: no such scenario (accepted: {', '.join(SCENARIOS)})\n"),
         (["--run-time", "forever"], "RUN_TIME=forever: not a run time (accepted: like 90s or 2m, at most 30m)\n"),
         (["--run-time", "31m"], "RUN_TIME=31m: not a run time (accepted: like 90s or 2m, at most 30m)\n"),
     ],

@@ -4,16 +4,17 @@ import json
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from old_clients import zipkin_http
-from stacks import Local, eventually
-from test_up import PARTS
 
 from processes import keeper, supervision
+from tests.local.old_clients import zipkin_http
+from tests.local.stacks import Local, eventually
+from tests.local.test_up import PARTS
 
 HEALTH = {
     "prometheus": (9090, "/-/ready"),
@@ -33,6 +34,17 @@ def healthy(local: Local, name: str) -> bool:
     """Whether a part answers its health check."""
     port, path = HEALTH[name]
     return httpx.get(f"{local.url(port)}{path}", timeout=3).status_code == 200
+
+
+def await_healthy(local: Local, unlike: Mapping[str, int] | None = None) -> None:
+    """Until every part answers, from other processes than those in `unlike`."""
+
+    def all_are() -> bool:
+        pids = local.pids()
+        anew = all(pids.get(name) not in (0, None, pid) for name, pid in (unlike or {}).items())
+        return anew and all(healthy(local, name) for name in HEALTH)
+
+    eventually(all_are, 90, "every part healthy")
 
 
 def leave_traces(local: Local) -> tuple[float, str, str]:
@@ -69,8 +81,7 @@ def test_killed_programs_come_back_with_what_they_stored(local: Local) -> None:
     before = local.pids()
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
-    for name in HEALTH:
-        eventually(lambda name=name: local.pids().get(name) not in (0, before[name]) and healthy(local, name), 60, name)  # type: ignore[misc]
+    await_healthy(local, unlike=before)
     assert_kept(local, left)
 
 
@@ -81,10 +92,7 @@ def test_a_killed_supervisor_comes_back_and_leaves_no_orphans(local: Local) -> N
     found = keeper.supervisor(local.home)
     assert found is not None
     found.kill()
-    for name in HEALTH:
-        eventually(
-            lambda name=name: local.pids().get(name) not in (0, None, before[name]) and healthy(local, name), 90, name
-        )  # type: ignore[misc]
+    await_healthy(local, unlike=before)
     assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
     assert_kept(local, left)
 
@@ -110,8 +118,7 @@ def test_down_leaves_nothing_and_up_still_has_the_data(local: Local) -> None:
     }
     assert not {port + local.offset for port, _ in HEALTH.values()} & listening
     local.cli("up")
-    for name in HEALTH:
-        eventually(lambda name=name: healthy(local, name), 30, name)  # type: ignore[misc]
+    await_healthy(local)
     assert_kept(local, left)
 
 
@@ -120,8 +127,7 @@ def test_after_a_reboot_a_plain_up_starts_everything(local: Local) -> None:
     supervision.stop(local.home)
     assert local.processes() == []
     local.pulumi("up", "--yes", "--skip-preview", "--stack", local.name)
-    for name in HEALTH:
-        eventually(lambda name=name: healthy(local, name), 60, name)  # type: ignore[misc]
+    await_healthy(local)
 
 
 @pytest.mark.parametrize("again", [1, 2])

@@ -3,11 +3,13 @@
 import json
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from stacks import Local, eventually
+
+from tests.local.stacks import Local, eventually
 
 OFFSET = 13000
 
@@ -57,7 +59,8 @@ def test_two_stacks_live_side_by_side(local: Local, second: Local) -> None:
     local.cli("status")
     second.cli("status")
     for stack, environment in ((second, "second"), (local, "test")):
-        seen = eventually(lambda stack=stack: stack.query("up"))  # type: ignore[misc]
+        eventually(partial(stack.query, "up"))
+        seen = stack.query("up")
         assert {entry["metric"]["environment"] for entry in seen} == {environment}
 
 

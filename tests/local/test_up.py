@@ -3,19 +3,20 @@
 import json
 import time
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
-from conftest import POSTGRES_PASSWORD, REDIS_PASSWORD, Around
-from old_clients import jaeger_udp, zipkin_http
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
-from stacks import Local, eventually
 
 from processes.keeper import marked
+from tests.local.around import POSTGRES_PASSWORD, REDIS_PASSWORD, Around
+from tests.local.old_clients import jaeger_udp, zipkin_http
+from tests.local.stacks import Local, eventually
 
 PARTS = {
     "prometheus", "alertmanager", "loki", "jaeger", "collector",
@@ -68,7 +69,7 @@ def test_databases_are_seen_through_their_exporters(local: Local, around: Around
 
 
 def test_only_the_watchdog_fires_on_a_healthy_stack(local: Local, around: Around) -> None:
-    """Proves that a fresh install is quiet, and that the Watchdog's beat reaches the dead man's switch again and again."""
+    """Proves that a fresh install is quiet, and that the Watchdog's beat reaches the dead man's switch again."""
     eventually(
         lambda: [a["metric"]["alertname"] for a in local.query('ALERTS{alertstate="firing"}')] == ["Watchdog"], 40
     )
@@ -140,7 +141,8 @@ def test_a_trace_over_otlp_is_read_back(local: Local, protocol: str) -> None:
     provider.shutdown()
     (found,) = eventually(lambda: local.trace(trace_id))
     assert found["operationName"] == "checkout"
-    calls = f'traces_span_metrics_calls_total{{service_name="{service}", app="shop", environment="test", http_route="/cart"}}'
+    labels = f'service_name="{service}", app="shop", environment="test", http_route="/cart"'
+    calls = f"traces_span_metrics_calls_total{{{labels}}}"
     assert eventually(lambda: local.value(calls), 45, "span metrics") == 1
     exemplars = httpx.get(
         f"{local.url(9090)}/api/v1/query_exemplars",
@@ -192,7 +194,8 @@ def test_outputs_are_as_documented(local: Local) -> None:
 
     def leaves(value: object, path: str) -> set[str]:
         if isinstance(value, dict) and path not in ("otel_env", "scrape.labels"):
-            return {leaf for key, inner in value.items() for leaf in leaves(inner, f"{path}.{key}".lstrip("."))}
+            inside = cast("dict[str, object]", value)
+            return {leaf for key, inner in inside.items() for leaf in leaves(inner, f"{path}.{key}".lstrip("."))}
         return {path}
 
     real = leaves(local.outputs(), "")

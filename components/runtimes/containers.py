@@ -1,0 +1,24 @@
+"""What containers have in common, wherever they run: their directories and labels."""
+
+from specs.workload import Workload
+
+CONFIG = "/workload/config"
+DATA = "/workload/data"
+REGISTRY = "/registry"
+"""The layout of specs/workload.py, whose relative paths start in DATA."""
+HOST = "/host"
+
+
+def selector(workload: Workload) -> dict[str, str]:
+    """Labels that find a workload. They never change, since selectors cannot: no version here."""
+    return {"app.kubernetes.io/name": workload.program.name, "app.kubernetes.io/instance": workload.name}
+
+
+def labels(workload: Workload) -> dict[str, str]:
+    """Labels that describe a workload."""
+    return {
+        **selector(workload),
+        "app.kubernetes.io/part-of": "observability",
+        "app.kubernetes.io/managed-by": "pulumi",
+        "app.kubernetes.io/version": workload.program.version,
+    }

@@ -1,0 +1,30 @@
+"""What a workload asks for beside the usual."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from specs.workload import HostView, Registry, Workload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extras:
+    """The extras of a workload, by kind."""
+
+    registry: bool
+    """Whether it sees the shared registry directory."""
+    host: bool
+    """Whether it sees the host it runs on."""
+
+
+def extras(workload: Workload) -> Extras:
+    """The workload's extras. Raises AssertionError for one that the runtimes do not know: none is dropped silently."""
+    registry = host = False
+    for extra in workload.extras:
+        match extra:
+            case Registry():
+                registry = True
+            case HostView():
+                host = True
+            case _:
+                assert_never(extra)
+    return Extras(registry=registry, host=host)

@@ -1,0 +1,127 @@
+"""The rendered Kubernetes manifests."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from components.manifests import manifests
+from specs.settings import RuntimeKind
+from specs.stack import build
+from tests.deployment import ROOT, settings_for, stack_of
+
+VERSIONS = ("1.34", "1.37")
+"""The oldest and the newest Kubernetes that the manifests are held to."""
+
+
+@pytest.fixture(scope="module")
+def prod() -> dict[str, str]:
+    """Return the manifests of the project's own production stack."""
+    return manifests(stack_of("prod"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_manifest_is_valid(prod: dict[str, str], version: str) -> None:
+    """Kubernetes' own schemas accept each, with no key that they do not know."""
+    for text in prod.values():
+        kubernetes_validate.validate(yaml.safe_load(text), version, strict=True)
+
+
+def test_the_check_is_strict(prod: dict[str, str]) -> None:
+    """A misspelt key is refused, so that the test above proves something."""
+    found = yaml.safe_load(prod["deployment-blackbox-exporter.yaml"])
+    container = found["spec"]["template"]["spec"]["containers"][0]
+    container["imagePulPolicy"] = "Always"
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(found, VERSIONS[-1], strict=True)
+
+
+def test_files_are_named_after_what_is_in_them(prod: dict[str, str]) -> None:
+    """One file for each object, with kind and name; objects of the node namespace have it in front."""
+    for file, text in prod.items():
+        found: dict[str, Any] = yaml.safe_load(text)
+        namespace = found["metadata"].get("namespace")
+        prefix = "observability-node-" if namespace == "observability-node" else ""
+        assert file == f"{found['kind'].lower()}-{prefix}{found['metadata']['name']}.yaml"
+    assert sorted(file for file in prod if "node-exporter" in file) == [
+        "daemonset-observability-node-node-exporter.yaml",
+        "service-node-exporter.yaml",
+        "service-observability-node-node-exporter.yaml",
+    ]
+
+
+def test_no_value_of_a_secret_is_in_them(prod: dict[str, str]) -> None:
+    """A Secret lists its keys, each with a placeholder that names the secret."""
+    assert yaml.safe_load(prod["secret-alertmanager-secrets.yaml"])["stringData"] == {
+        "secrets__dead-mans-switch-webhook": "<secret: dead-mans-switch-url>",
+        "secrets__pager-pagerduty": "<secret: pagerduty-routing-key>",
+        "secrets__team-slack": "<secret: slack-url>",
+    }
+    assert yaml.safe_load(prod["secret-grafana-secrets.yaml"])["stringData"] == {
+        "secrets__admin-password": "<secret: grafana-admin-password>"
+    }
+
+
+def test_configuration_refers_to_what_is_rendered(prod: dict[str, str]) -> None:
+    """Each ConfigMap and Secret that a pod mounts is one of the files, and each key that it takes stands in it."""
+    mounted = 0
+    for text in prod.values():
+        found = yaml.safe_load(text)
+        pod = found.get("spec", {}).get("template", {}).get("spec", {})
+        for volume in pod.get("volumes", []):
+            for source in volume.get("projected", {}).get("sources", []):
+                ((kind, wanted),) = source.items()
+                held = yaml.safe_load(prod[f"{kind.lower()}-{wanted['name']}.yaml"])
+                assert {item["key"] for item in wanted["items"]} == set(held.get("data") or held["stringData"])
+                mounted += 1
+
+    assert mounted == 9
+
+
+def test_the_same_stack_is_the_same_bytes(prod: dict[str, str]) -> None:
+    """Another process with another hash seed renders exactly the same."""
+    program = (
+        "import json, sys\n"
+        "from components.manifests import manifests\n"
+        "from tests.deployment import stack_of\n"
+        "sys.stdout.write(json.dumps(manifests(stack_of('prod'))))\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert [json.loads(output) for output in outputs] == [prod]
+
+
+def test_it_imports_nothing_slow_before_it_is_asked() -> None:
+    """Whoever imports the module for other stacks does not wait for Pulumi."""
+    program = "import sys, components.manifests; sys.exit(any(name.startswith('pulumi') for name in sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=False)
+
+    assert done.returncode == 0
+
+
+def test_another_namespace_is_another_set_of_files() -> None:
+    """Names of files follow the settings."""
+    settings = settings_for(
+        RuntimeKind.KUBERNETES, kubernetes={"namespace": "watch"}, exporters={"node": {}}, grafana=False
+    )
+
+    found = manifests(build(settings, file="Pulumi.test.yaml"))
+
+    assert "daemonset-watch-node-node-exporter.yaml" in found
+    assert "namespace-watch-node.yaml" in found

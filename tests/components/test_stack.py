@@ -1,0 +1,227 @@
+"""The whole stack, as each of the project's own stack files declares it."""
+
+import json
+from typing import cast
+
+import pulumi
+import pytest
+
+from components import configuration
+from components.recording import Recording, Secret, record
+from components.runtimes.process import OPTIONAL
+from specs.settings import RuntimeKind, read_yaml
+from specs.stack import Stack, build
+from tests.deployment import (
+    CONTAINER,
+    NETWORK,
+    PROCESS,
+    ROOT,
+    SUPERVISOR,
+    VOLUME,
+    count,
+    deployed,
+    secret_of,
+    settings_for,
+    stack_of,
+)
+from tests.golden import assert_golden
+
+PARTS = {
+    "observability:index:ObservabilityStack": 1,
+    "observability:index:Prometheus": 1,
+    "observability:index:Alertmanager": 1,
+    "observability:index:Loki": 1,
+    "observability:index:Jaeger": 1,
+    "observability:index:Collector": 1,
+    "observability:index:Exporter": 2,
+}
+NAMES = {"local", "dev", "prod"}
+
+
+def shipped(name: str) -> Stack:
+    """Return a stack of the project; what a machine may lack, this one does, so that all machines see the same."""
+    return stack_of(name, absent=OPTIONAL if name == "local" else ())
+
+
+def names(recording: Recording, type_: str) -> list[str]:
+    """Return the names of all resources of a type."""
+    return [resource.name for resource in recording.resources if resource.type == type_]
+
+
+def secrets_in(value: object, *, inside: bool = False) -> list[str]:
+    """Return every text anywhere in some inputs that is marked as secret, by itself or as a whole."""
+    if isinstance(value, Secret):
+        return secrets_in(value.value, inside=True)
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        # Pulumi marks the code of a dynamic resource as secret; it is none.
+        return [found for key, item in items if key != "__provider" for found in secrets_in(item, inside=inside)]
+    if isinstance(value, list):
+        return [found for item in cast("list[object]", value) for found in secrets_in(item, inside=inside)]
+    return [str(value)] if inside else []
+
+
+def test_local_is_processes_under_one_supervisor() -> None:
+    """The local stack declares a Process for each workload, each child of its part, and no other resource."""
+    recording = deployed(shipped("local"))
+
+    assert count(recording) == {**PARTS, "observability:index:Inbox": 1, SUPERVISOR: 1, PROCESS: 8}
+    assert names(recording, PROCESS) == [
+        "alertmanager",
+        "blackbox-exporter",
+        "collector",
+        "inbox",
+        "jaeger",
+        "loki",
+        "node-exporter",
+        "prometheus",
+    ]
+
+
+def test_dev_is_containers_on_one_network() -> None:
+    """The dev stack declares a Container for each workload, a Volume where data stays, and one network."""
+    recording = deployed(shipped("dev"))
+
+    assert count(recording) == {**PARTS, "observability:index:Grafana": 1, NETWORK: 1, CONTAINER: 8, VOLUME: 7}
+    assert names(recording, CONTAINER) == [
+        "alertmanager",
+        "blackbox-exporter",
+        "collector",
+        "grafana",
+        "jaeger",
+        "loki",
+        "node-exporter",
+        "prometheus",
+    ]
+    assert names(recording, VOLUME) == [
+        "alertmanager-data",
+        "collector-data",
+        "grafana-data",
+        "jaeger-data",
+        "loki-data",
+        "prometheus-data",
+        "registry",
+    ]
+
+
+def test_prod_is_pods_behind_services() -> None:
+    """The prod stack declares one set of pods and one Service a workload, and one more where a node is measured."""
+    recording = deployed(shipped("prod"))
+
+    assert count(recording) == {
+        **PARTS,
+        "observability:index:Grafana": 1,
+        "kubernetes:core/v1:Namespace": 2,
+        "kubernetes:core/v1:ConfigMap": 7,
+        "kubernetes:core/v1:Secret": 2,
+        "kubernetes:core/v1:Service": 9,
+        "kubernetes:apps/v1:StatefulSet": 6,
+        "kubernetes:apps/v1:Deployment": 1,
+        "kubernetes:apps/v1:DaemonSet": 1,
+    }
+    assert names(recording, "kubernetes:apps/v1:StatefulSet") == [
+        "alertmanager",
+        "collector",
+        "grafana",
+        "jaeger",
+        "loki",
+        "prometheus",
+    ]
+    assert names(recording, "kubernetes:apps/v1:Deployment") == ["blackbox-exporter"]
+    assert names(recording, "kubernetes:apps/v1:DaemonSet") == ["node-exporter"]
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_everything_of_a_workload_is_a_child_of_its_part(name: str) -> None:
+    """Parents are the stack, its parts, and nothing else; only what all share has no parent."""
+    recording = deployed(shipped(name))
+
+    for resource in recording.resources:
+        if resource.type == "observability:index:ObservabilityStack" or resource.name in {
+            "supervisor",
+            "network",
+            "registry",
+            "namespace",
+            "node-namespace",
+        }:
+            assert resource.parent == ""
+        elif resource.type.startswith("observability:index:"):
+            assert resource.parent == "observability"
+        else:
+            assert resource.name.startswith(resource.parent)
+            assert resource.parent in shipped(name).names
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_secrets_stay_secret(name: str) -> None:
+    """Every secret of the stack reaches some resource, marked as secret; its value stands nowhere in the clear."""
+    stack = shipped(name)
+    recording = deployed(stack)
+    expected = {secret_of(ref.key) for ref in stack.secrets()}
+
+    assert {found for resource in recording.resources for found in secrets_in(resource.inputs)} == expected
+    for resource in recording.resources:
+        clear = json.dumps(resource.inputs, default=lambda _: "hidden")
+        assert [value for value in expected if json.dumps(value)[1:-1] in clear] == []
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_preview_declares_the_same(name: str) -> None:
+    """Nothing depends on what only an update learns: a preview shows every resource and every input."""
+    stack = shipped(name)
+
+    assert deployed(stack, preview=True) == deployed(stack)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_no_resource_changes_its_identity_unnoticed(name: str) -> None:
+    """A URN that changes deletes a resource and makes another: it takes an alias, or a recorded decision."""
+    urns = sorted(resource.urn for resource in deployed(shipped(name)).resources)
+
+    assert_golden(f"urns-{name}.txt", "".join(f"{urn}\n" for urn in urns))
+
+
+def configured(name: str) -> dict[str, str]:
+    """Return the configuration of a stack file as the engine hands it to a program."""
+    return {"settings": json.dumps(read_yaml(ROOT / f"Pulumi.{name}.yaml")["config"]["observability:settings"])}
+
+
+def test_a_missing_secret_is_one_line_that_says_how_to_set_it() -> None:
+    """A dev stack without one of its secrets ends before anything is declared, with file, key and command."""
+    have = {"grafana-admin-password": "a", "dead-mans-switch-url": "b"}
+
+    def program() -> None:
+        configuration.secrets(configuration.stack())
+
+    with pytest.raises(pulumi.RunError) as problem:
+        record(program, stack="dev", config=configured("dev"), secrets=have)
+
+    assert str(problem.value) == (
+        "Pulumi.dev.yaml: observability:team-webhook-url: secret is missing"
+        " (set it: pulumi config set --secret team-webhook-url --stack dev)"
+    )
+
+
+def test_secrets_come_out_of_the_configuration_as_secrets() -> None:
+    """What `pulumi config set --secret` stored is what the program hands on, still marked."""
+    have = {"grafana-admin-password": "a", "dead-mans-switch-url": "b", "team-webhook-url": "c"}
+
+    def program() -> None:
+        pulumi.CustomResource("test:index:Thing", "one", dict(configuration.secrets(configuration.stack())))
+
+    recording = record(program, stack="dev", config=configured("dev"), secrets=have)
+
+    assert recording.resource("test:index:Thing", "one").inputs == {key: Secret(value) for key, value in have.items()}
+
+
+def test_what_is_left_out_is_said() -> None:
+    """A part that this machine cannot run is a warning of one line, not an error and not silence."""
+    stack = build(settings_for(RuntimeKind.PROCESS), file="Pulumi.test.yaml", absent=("grafana",))
+
+    recording = deployed(stack)
+
+    assert recording.warnings == [
+        "grafana: left out, since there is no grafana on PATH; everything else works without it"
+    ]
+    assert names(recording, "observability:index:Grafana") == []
+    assert deployed(shipped("dev")).warnings == []

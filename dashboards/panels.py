@@ -56,8 +56,6 @@ def number(
     description: str,
     unit: str,
     expr: str,
-    legend: str = "",
-    width: int = 4,
     bad_above: float | None = None,
 ) -> stat.Panel:
     """One figure, red from `bad_above` on."""
@@ -68,8 +66,8 @@ def number(
         .datasource(PROMETHEUS)
         .unit(unit)
         .height(4)
-        .span(width)
-        .with_target(prometheus.Dataquery().expr(expr).legend_format(legend).ref_id("A").instant())
+        .span(4)
+        .with_target(prometheus.Dataquery().expr(expr).ref_id("A").instant())
     )
     if bad_above is not None:
         panel = panel.thresholds(

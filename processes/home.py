@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ class Home:
             raise PermissionError(f"{self.socket.parent} belongs to somebody else")
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> Generator[None, None, None]:
         """One at a time, over threads and processes alike."""
         self.supervision.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.supervision / f"{name}.lock").open("w") as handle:

@@ -1,4 +1,4 @@
-"""One program with its files, changed in a transaction: written beside, checked, swapped, reloaded, verified; or undone."""
+"""One program with its files, changed in a transaction: written beside, checked, swapped, reloaded, verified."""
 
 import contextlib
 import secrets
@@ -207,7 +207,7 @@ def _reload(placement: Placement, reload: Reloading) -> None:
 def is_healthy(url: str) -> bool:
     """Whether `url` answers 200 now."""
     try:
-        return httpx.get(url, timeout=3).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=3).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -216,6 +216,7 @@ def await_healthy(home: Home, placement: Placement) -> None:
     """Until the program is up and its probe answers. Raises ProcessError with the end of its log."""
     deadline = time.monotonic() + placement.start_seconds
     deaths: set[float] = set()
+    log = home.log(placement.name)
     while True:
         found = supervision.state(home, placement.name)
         if found is None:
@@ -226,12 +227,10 @@ def await_healthy(home: Home, placement: Placement) -> None:
             deaths.add(found.started)
         # A port that is just being freed can cost a start; three deaths are no accident.
         if len(deaths) >= 3 or found.name == "FATAL":
-            raise ProcessError(
-                f"{placement.name} does not stay up; the end of its log:\n{supervision.tail(home.log(placement.name))}"
-            )
+            raise ProcessError(f"{placement.name} does not stay up; the end of its log:\n{supervision.tail(log)}")
         if time.monotonic() > deadline:
             raise ProcessError(
-                f"{placement.name} is not healthy after {placement.start_seconds} s ({placement.probe_url}); the end of its log:\n"
-                f"{supervision.tail(home.log(placement.name))}"
+                f"{placement.name} is not healthy after {placement.start_seconds} s ({placement.probe_url});"
+                f" the end of its log:\n{supervision.tail(log)}"
             )
         time.sleep(0.1)

@@ -10,9 +10,9 @@ import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any, cast
 
-import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from processes import keeper
@@ -71,7 +71,7 @@ def _rpc(home: Home) -> Any:
 def is_running(home: Home) -> bool:
     """Whether supervisor answers."""
     try:
-        return _rpc(home).getState()["statename"] == "RUNNING"
+        return bool(_rpc(home).getState()["statename"] == "RUNNING")
     except (OSError, HTTPException, xmlrpc.client.Error):
         return False
 
@@ -101,9 +101,8 @@ def start(home: Home) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not (keeper.is_kept(home) and is_running(home)):
             if time.monotonic() > deadline:
-                raise ProcessError(
-                    f"supervisor does not answer after {_START_SECONDS:.0f} s\n{tail(home.supervision / 'supervisord.log')}"
-                )
+                said = tail(home.supervision / "supervisord.log")
+                raise ProcessError(f"supervisor does not answer after {_START_SECONDS:.0f} s\n{said}")
             time.sleep(0.1)
 
 
@@ -211,7 +210,7 @@ def state(home: Home, name: str) -> State | None:
 def tail(path: os.PathLike[str] | str, lines: int = 15) -> str:
     """The last lines of a log, or nothing."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as log:
+        with Path(path).open(encoding="utf-8", errors="replace") as log:
             return "".join(log.readlines()[-lines:]).rstrip()
     except OSError:
         return ""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from specs import alertmanager, jaeger, loki, prometheus
@@ -120,6 +121,7 @@ def datasources(context: Context) -> dict[str, Any]:
 
 def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> Workload:
     """Grafana with datasources and `dashboards` (path below its folder → JSON) as files."""
+    config, data = (CONFIG, DATA) if context.on_one_machine else ("/workload/config", "/workload/data")
     folders: Sequence[str] = sorted({path.split("/")[0] for path in dashboards})
     files = {
         "provisioning/datasources/stack.yml": to_yaml(datasources(context)),
@@ -133,7 +135,7 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
                         "type": "file",
                         "disableDeletion": True,
                         "allowUiUpdates": False,
-                        "options": {"path": f"{CONFIG}/dashboards/{folder}"},
+                        "options": {"path": f"{config}/dashboards/{folder}"},
                     }
                     for folder in folders
                 ],
@@ -144,18 +146,19 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
         files[f"dashboards/{path}"] = json.dumps(dashboard, indent=2, sort_keys=True) + "\n"
     return Workload(
         name=NAME,
-        program=context.program(GRAFANA),
+        program=replace(context.program(GRAFANA), binary="python" if context.on_one_machine else GRAFANA.binary),
         summary="shows metrics, logs, traces and alerts",
         ports=(Port(name="http", number=PORT, published=True),),
-        args=("server",),
+        # Grafana makes paths absolute from its installation, not from its working directory.
+        args=("-m", "tools.grafana") if context.on_one_machine else ("server", "--homepath=/usr/share/grafana"),
         environment={
             "GF_SERVER_HTTP_ADDR": context.addresses.host(),
             "GF_SERVER_HTTP_PORT": str(context.addresses.port(PORT)),
             "GF_SERVER_ROOT_URL": f"http://{context.addresses.outside(NAME, PORT)}/",
-            "GF_PATHS_DATA": DATA,
-            "GF_PATHS_PLUGINS": f"{DATA}/plugins",
-            "GF_PATHS_PROVISIONING": f"{CONFIG}/provisioning",
-            "GF_SECURITY_ADMIN_PASSWORD__FILE": f"{CONFIG}/secrets/admin-password",
+            "GF_PATHS_DATA": data,
+            "GF_PATHS_PLUGINS": f"{data}/plugins",
+            "GF_PATHS_PROVISIONING": f"{config}/provisioning",
+            "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{config}/secrets/admin-password}}",
             "GF_USERS_ALLOW_SIGN_UP": "false",
             "GF_AUTH_ANONYMOUS_ENABLED": "false",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",

@@ -96,7 +96,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)  # pyright: ignore[reportUnknownMemberType] - untyped in the stubs
 
 
 _Dumper.add_representer(str, _text)
@@ -114,15 +115,11 @@ def number(value: float) -> str:
 
 def rules_yaml(group: RuleGroup, *, runbooks: str, dashboards: str) -> str:
     """The rule file of `group`. `runbooks` and `dashboards` are the URLs that links start with."""
-    rules: list[dict[str, Any]] = []
-    for record in group.records:
-        rules.append(
-            {
-                "record": record.record,
-                "expr": record.expr.strip(),
-                **({"labels": dict(record.labels)} if record.labels else {}),
-            }
-        )
+    rules: list[dict[str, Any]] = [
+        {"record": record.record, "expr": record.expr.strip()}
+        | ({"labels": dict(record.labels)} if record.labels else {})
+        for record in group.records
+    ]
     for alert in group.alerts:
         threshold = "" if alert.threshold is None else number(alert.threshold)
         rule: dict[str, Any] = {"alert": alert.name, "expr": alert.expr.strip().replace(THRESHOLD, threshold)}

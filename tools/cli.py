@@ -89,6 +89,10 @@ def _home(stack: Stack, name: str) -> Home | None:
     return of_stack(name) if stack.context.on_one_machine else None
 
 
+def _kubectl(stack: Stack) -> str:
+    return f"kubectl --namespace {stack.context.settings.kubernetes.namespace} get pods"
+
+
 def _engine(name: str, stack: Stack) -> Engine:
     made = engine(name, stack.context.settings)
     made.ready()
@@ -109,9 +113,7 @@ def up(
     if done.returncode:
         raise typer.Exit(done.returncode)
     if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
-        console.print(
-            f"applied; kubectl --namespace {declared.context.settings.kubernetes.namespace} get pods tells how far it is"
-        )
+        console.print(f"applied; {_kubectl(declared)} tells how far it is", highlight=False)
         return
     deadline = time.monotonic() + seconds
     with console.status("waiting until every part is healthy"):
@@ -170,9 +172,7 @@ def status(stack: StackName = "local") -> None:
 
     declared = _runnable(stack)
     if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
-        raise SettingsError(
-            f"{stack}: the cluster knows its health: kubectl --namespace {declared.context.settings.kubernetes.namespace} get pods"
-        )
+        raise SettingsError(f"{stack}: the cluster knows its health: {_kubectl(declared)}")
     found = health.look(declared, _home(declared, stack))
     console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
     for line in declared.left_out:

@@ -16,7 +16,7 @@ INVENTORY = "inventory.json"
 
 
 def files(stack: Stack) -> Mapping[str, str]:
-    """Every file by its path: `<workload>/<path>`, `dashboards/<folder>/<uid>.json`, `kubernetes/*.yaml`, the inventory."""
+    """Every file by its path: `<workload>/…`, `dashboards/<folder>/<uid>.json`, `kubernetes/*.yaml`, the inventory."""
     found: dict[str, str] = {}
     for workload in stack.workloads:
         for path, text in workload.files.items():

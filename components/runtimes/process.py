@@ -40,7 +40,9 @@ class Process(Resource, module="observability", name="Process"):
 class RegistryFile(Resource, module="observability", name="RegistryFile"):
     """A file in a stack's registry: how an application has itself scraped."""
 
-    def __init__(self, name: str, path: pulumi.Input[str], text: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, path: pulumi.Input[str], text: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(FileProvider(), name, {"path": path, "text": text}, opts)
 
 
@@ -56,9 +58,10 @@ def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> "ProcessRunti
     try:
         for workload in stack.workloads:
             executable(workload.program.binary)
+        ports = [(port, workload.name) for workload in stack.workloads for port in workload.ports]
         refuse_busy(
             home,
-            [(port.number + offset, port.protocol, workload.name) for workload in stack.workloads for port in workload.ports],
+            [(port.number + offset, port.protocol, owner) for port, owner in ports],
             advice=f"end it, or move this stack's ports: {file}: {KEY}.port_offset, now {offset}",
         )
     except ProcessError as problem:
@@ -77,7 +80,8 @@ class ProcessRuntime:
 
     def deploy(self, workload: Workload, parent: pulumi.Resource) -> pulumi.Output[str]:
         """Declare one Process."""
-        process = Process(workload.name, self.inputs(workload), pulumi.ResourceOptions(parent=parent, depends_on=[self._supervisor]))
+        options = pulumi.ResourceOptions(parent=parent, depends_on=[self._supervisor])
+        process = Process(workload.name, self.inputs(workload), options)
         url = f"http://{self._addresses.outside(workload.name, workload.ports[0].number)}"
         return process.id.apply(lambda _: url)
 
@@ -90,6 +94,7 @@ class ProcessRuntime:
             return f"http://{self._addresses.dial(workload.name, workload.port(port).number)}{path}"
 
         reload = workload.reload
+        given = {path: ref for path, ref in workload.secrets.items() if ref.key in self._secrets}
         return {
             "home": self.home,
             "name": workload.name,
@@ -98,8 +103,8 @@ class ProcessRuntime:
             "version": str(executable(workload.program.binary)),
             "environment": dict(workload.environment),
             "files": dict(workload.files),
-            "secrets": {path: secret_file(ref, self._secrets[ref.key]) for path, ref in workload.secrets.items() if ref.key in self._secrets},
-            "generated": [path for path, ref in workload.secrets.items() if ref.key not in self._secrets and ref.generated],
+            "secrets": {path: secret_file(ref, self._secrets[ref.key]) for path, ref in given.items()},
+            "generated": [path for path, ref in workload.secrets.items() if path not in given and ref.generated],
             "checks": [list(check.argv) for check in workload.checks],
             "reload": {
                 "url": url(reload.port, reload.path),

@@ -1,3 +1,5 @@
+# thrift has no types.
+# pyright: reportUnknownMemberType=false
 """Sends spans as old clients do: Jaeger's compact Thrift over UDP, and Zipkin's JSON over HTTP."""
 
 import secrets

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,7 +79,7 @@ def await_port(port: int, seconds: float = 20) -> None:
 @contextmanager
 def _running(
     command: Sequence[str], port: int, cwd: Path, user: str | None = None
-) -> "Iterator[subprocess.Popen[bytes]]":
+) -> "Generator[subprocess.Popen[bytes], None, None]":
     with (cwd / "output.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=log, user=user, start_new_session=True)
         try:
@@ -91,7 +91,7 @@ def _running(
 
 
 @contextmanager
-def postgres(directory: Path, password: str) -> Iterator[int]:
+def postgres(directory: Path, password: str) -> Generator[int, None, None]:
     """A PostgreSQL server with the role `exporter`; yields its port."""
     install(["initdb", "postgres"], ["postgresql"])
     port = free_port()
@@ -118,20 +118,17 @@ def postgres(directory: Path, password: str) -> Iterator[int]:
     ]  # fmt: skip
     with _running(command, port, directory, user):
         sql = f"CREATE ROLE exporter LOGIN PASSWORD '{password}'; GRANT pg_monitor TO exporter"
-        for _ in range(50):
-            done = subprocess.run(
-                ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", sql],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            if done.returncode == 0:
-                break
+        command = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", sql]
+        deadline = time.monotonic() + 20
+        # It listens a moment before it takes commands.
+        while subprocess.run(command, capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline, "PostgreSQL takes no commands"
             time.sleep(0.1)
-        assert done.returncode == 0, done.stderr
         yield port
 
 
 @contextmanager
-def redis(directory: Path, password: str) -> Iterator[int]:
+def redis(directory: Path, password: str) -> Generator[int, None, None]:
     """A Redis server with a password; yields its port."""
     install(["redis-server"], ["redis-server"])
     port = free_port()
@@ -152,7 +149,7 @@ def redis(directory: Path, password: str) -> Iterator[int]:
 
 
 @contextmanager
-def nginx(directory: Path) -> Iterator[int]:
+def nginx(directory: Path) -> Generator[int, None, None]:
     """An nginx with a status page at /status; yields its port."""
     install(["nginx"], ["nginx-light"])
     port = free_port()
@@ -194,7 +191,7 @@ class Webhook:
 
 
 @contextmanager
-def webhook() -> Iterator[Webhook]:
+def webhook() -> Generator[Webhook, None, None]:
     """A webhook receiver on a port of its own."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from processes.home import Home
-from tools.demonstration import SCENARIOS
 from tests.local.stacks import Local, eventually
+from tools.demonstration import SCENARIOS
 
 
 def test_demo_shows_an_application_in_trouble(local: Local) -> None:

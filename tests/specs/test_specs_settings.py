@@ -291,8 +291,10 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "unknown program",
         {"versions": {"loky": "3.0.0"}},
-        "versions.loky: unknown program (accepted: alertmanager, blackbox-exporter, collector, flower, grafana, jaeger, json-exporter, loki, "
-        "nginx-exporter, node-exporter, postgres-exporter, prometheus, redis-exporter)",
+        (
+            "versions.loky: unknown program (accepted: alertmanager, blackbox-exporter, collector, flower,"
+            " grafana, jaeger, json-exporter, loki, nginx-exporter, node-exporter, postgres-exporter, prometheus, redis-exporter)"
+        ),
     ),
 )
 

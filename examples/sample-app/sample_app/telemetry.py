@@ -81,7 +81,7 @@ class Telemetry:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
             pass  # There is nobody left to answer, and nothing of ours has failed.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the application raises is an answer of 500
             failure = error
             if status is None:
                 await _failure_response(error, request)(scope, receive, send_with_id)

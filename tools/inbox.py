@@ -38,6 +38,8 @@ class Inbox:
     log: TextIO
     arrived: deque[dict[str, Any]] = field(default_factory=lambda: deque[dict[str, Any]](maxlen=_KEPT))
     lock: Lock = field(default_factory=Lock)
+    beat: float = field(default_factory=time.time)
+    """When the Watchdog's beat last arrived; at first, when the inbox started."""
 
     def take(self, body: dict[str, Any]) -> None:
         """Keep each alert of a notification. Raises KeyError or TypeError when it is not Alertmanager's JSON."""
@@ -64,15 +66,8 @@ class Inbox:
 
     def page(self) -> str:
         """What arrived, as HTML."""
-        rows = "".join(
-            f"<tr class={html.escape(seen['status'])}><td>{html.escape(seen['timestamp'])}<td>{html.escape(seen['status'])}"
-            f"<td>{html.escape(seen['labels'].get('severity', ''))}<td>{html.escape(seen['labels'].get('alertname', ''))}"
-            f"<td>{html.escape(seen['labels'].get('instance', ''))}"
-            f"<td>{html.escape(seen['annotations'].get('summary', ''))}<br><small>{html.escape(seen['annotations'].get('description', ''))}</small>"
-            f'<td><a href="{html.escape(seen["annotations"].get("runbook_url", "#"))}">runbook</a>'
-            for seen in list(self.arrived)
-        )
-        ago = time.time() - BEAT._value.get()  # noqa: SLF001 - the library has no public reader
+        rows = "".join(map(_row, list(self.arrived)))
+        ago = time.time() - self.beat
         return (
             "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=10><title>Alerts</title>"
             "<style>body{font:15px/1.4 system-ui;margin:2em}table{border-collapse:collapse;width:100%}"
@@ -84,17 +79,35 @@ class Inbox:
         )
 
 
+def _row(seen: dict[str, Any]) -> str:
+    """A table row. The page is ours, the texts are others': all is escaped, and only http links are links."""
+    labels, annotations = seen["labels"], seen["annotations"]
+    cells = [
+        seen["timestamp"],
+        seen["status"],
+        *(labels.get(name, "") for name in ("severity", "alertname", "instance")),
+    ]
+    summary, description = annotations.get("summary", ""), annotations.get("description", "")
+    runbook = str(annotations.get("runbook_url", ""))
+    link = f'<a href="{html.escape(runbook)}">runbook</a>' if runbook.startswith(("http://", "https://")) else ""
+    return (
+        f'<tr class="{html.escape(str(seen["status"]))}">'
+        + "".join(f"<td>{html.escape(str(cell))}" for cell in cells)
+        + f"<td>{html.escape(str(summary))}<br><small>{html.escape(str(description))}</small><td>{link}"
+    )
+
+
 class _Server(ThreadingHTTPServer):
     inbox: Inbox
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - only this server makes it
     server_version = "inbox"
 
     def do_POST(self) -> None:
         if self.path == "/beat":
-            BEAT.set_to_current_time()
+            self.server.inbox.beat = time.time()
             self._answer(204, "", "text/plain")
             return
         length = int(self.headers.get("Content-Length") or 0)
@@ -150,9 +163,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     args = parser.parse_args()
     args.log.parent.mkdir(parents=True, exist_ok=True)
-    BEAT.set_to_current_time()
     with args.log.open("a", encoding="utf-8") as log, _Server((args.host, args.port), _Handler) as server:
         server.inbox = Inbox(log)
+        BEAT.set_function(lambda: server.inbox.beat)
         server.serve_forever()
 
 

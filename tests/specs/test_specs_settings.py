@@ -293,7 +293,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"versions": {"loky": "3.0.0"}},
         (
             "versions.loky: unknown program (accepted: alertmanager, blackbox-exporter, collector, flower,"
-            " grafana, jaeger, json-exporter, loki, nginx-exporter, node-exporter, postgres-exporter, prometheus, redis-exporter)"
+            " grafana, jaeger, json-exporter, loki, nginx-exporter, node-exporter, postgres-exporter, prometheus,"
+            " redis-exporter)"
         ),
     ),
 )

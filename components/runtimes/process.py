@@ -1,6 +1,9 @@
 """The process runtime: workloads as processes of this machine, kept by supervisor."""
 
 from collections.abc import Mapping
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -44,6 +47,16 @@ class RegistryFile(Resource, module="observability", name="RegistryFile"):
         self, name: str, path: pulumi.Input[str], text: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(FileProvider(), name, {"path": path, "text": text}, opts)
+
+
+def _version(workload: Workload) -> str:
+    """What another version of the program would have otherwise: the path of a native program names its version, and
+    of a module of ours the content of its file is it."""
+    path = str(executable(workload.program.binary))
+    module = find_spec(workload.args[1]) if workload.args[:1] == ("-m",) else None
+    if module is None or module.origin is None:
+        return path
+    return f"{path} {sha256(Path(module.origin).read_bytes()).hexdigest()[:12]}"
 
 
 def absent() -> list[str]:
@@ -99,8 +112,7 @@ class ProcessRuntime:
             "home": self.home,
             "name": workload.name,
             "command": [workload.program.binary, *workload.args],
-            # The path names the version: another version is another process.
-            "version": str(executable(workload.program.binary)),
+            "version": _version(workload),
             "environment": dict(workload.environment),
             "files": dict(workload.files),
             "secrets": {path: secret_file(ref, self._secrets[ref.key]) for path, ref in given.items()},

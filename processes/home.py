@@ -3,11 +3,13 @@
 import fcntl
 import hashlib
 import os
-import tempfile
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from processes.errors import ProcessError
 
 MARKER = "OBSERVABILITY_HOME"
 """Environment variable of every process of a stack: its home. What carries it was started by this stack, and only
@@ -52,25 +54,34 @@ class Home:
         if len(os.fsencode(here)) <= _SOCKET_BYTES:
             return here
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"observability-{os.getuid()}" / f"{digest}.sock"
+        # Not TMPDIR's: every command has to find the same socket, whatever that says.
+        return Path("/tmp") / f"observability-{os.getuid()}" / f"{digest}.sock"  # noqa: S108
 
     def make(self) -> None:
-        """Create what every stack has. Only its owner can read it."""
+        """Create what every stack has. Only its owner can read it.
+
+        Raises ProcessError when the socket's directory, where that is one that all can write to, is not our own.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         for directory in (
             self.path,
+            self.supervision,
             self.supervision / "programs",
+            self.registry,
             self.registry / "scrape",
             self.registry / "logs",
             self.socket.parent,
         ):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.socket.parent.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self.socket.parent} belongs to somebody else")
+            directory.mkdir(exist_ok=True, mode=0o700)
+        status = self.socket.parent.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise ProcessError(f"{self.socket.parent} is not a directory of yours (remove it)")
+        self.socket.parent.chmod(0o700)
 
     @contextmanager
     def lock(self, name: str) -> Generator[None, None, None]:
         """One at a time, over threads and processes alike."""
-        self.supervision.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.make()
         with (self.supervision / f"{name}.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield

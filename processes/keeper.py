@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import psutil
 
@@ -65,6 +66,16 @@ def supervisor(home: Home) -> psutil.Process | None:
     return process if ours else None
 
 
+def pid_of(home: Home) -> int | None:
+    """Pid of the keeper of this home, if it lives. What an ended one left written is not believed."""
+    try:
+        process = psutil.Process(int((home.supervision / "keeper.pid").read_text()))
+        ours = process.cmdline()[-3:] == ["-m", "processes.keeper", str(home.path)]
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process.pid if ours else None
+
+
 def is_kept(home: Home) -> bool:
     """Whether a keeper lives for this home."""
     try:
@@ -110,6 +121,8 @@ def _keep(home: Home) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
+                # Its configuration names everything from here.
+                cwd=home.path,
             )
             _await_pid(home, child)
         elif child is not None:
@@ -133,13 +146,24 @@ def _await_pid(home: Home, child: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.1)
 
 
+def _alone(handle: IO[str]) -> bool:
+    """Take the lock, unless another keeper has it."""
+    for _ in range(20):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Whoever asks `is_kept` holds it for a moment, too; that is no keeper.
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
 def main() -> None:
     """Keep one home, once: a second keeper for the same home ends at once."""
     home = Home(Path(sys.argv[1]))
     with (home.supervision / "keeper.lock").open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _alone(handle):
             return
         # The lock must not reach supervisor: it would outlive the keeper there.
         os.set_inheritable(handle.fileno(), False)

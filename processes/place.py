@@ -19,6 +19,9 @@ from processes.errors import ProcessError
 from processes.home import Home
 from tools import native
 
+_CHECK_SECONDS = 60
+_RELOAD_SECONDS = 15
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reloading:
@@ -83,14 +86,18 @@ def _write_secret(file: Path, text: str) -> None:
 
 def _run_checks(placement: Placement, directory: Path) -> None:
     for argv in placement.checks:
-        done = subprocess.run(
-            [str(executable(argv[0])), *argv[1:]],
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [str(executable(argv[0])), *argv[1:]],
+                cwd=directory,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_CHECK_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            raise ProcessError(f"{placement.name}: {' '.join(argv)} cannot check the new files: {problem}") from problem
         if done.returncode:
             words = (done.stdout + done.stderr).strip()
             raise ProcessError(f"{placement.name}: {' '.join(argv)} refuses the new files; the old ones stand\n{words}")
@@ -120,8 +127,8 @@ def put(home: Home, placement: Placement, *, restart: bool) -> None:
     with home.lock(f"put-{name}"):
         config = home.config(name)
         staged, old = config.with_name("config.new"), config.with_name("config.old")
-        for directory in (home.data(name), home.log(name).parent):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for directory in (config.parent, home.data(name), home.log(name).parent):
+            directory.mkdir(exist_ok=True, mode=0o700)
         if not config.exists() and old.exists():
             # A transaction was cut off between its two renames.
             old.rename(config)
@@ -135,7 +142,7 @@ def put(home: Home, placement: Placement, *, restart: bool) -> None:
             shutil.rmtree(staged)
             raise
         command = [str(executable(placement.command[0])), *placement.command[1:]]
-        before = _running_conf(home, name)
+        before = supervision.running_script(home, name)
         if config.exists():
             config.rename(old)
         staged.rename(config)
@@ -146,26 +153,23 @@ def put(home: Home, placement: Placement, *, restart: bool) -> None:
             else:
                 supervision.run(home, name, command, placement.environment)
             await_healthy(home, placement)
-        except ProcessError:
-            _undo(home, name, before, reload)
+        except BaseException:
+            _undo(home, placement, before, reload)
             raise
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _running_conf(home: Home, name: str) -> str | None:
-    """Supervisor's section of the program as it runs; None when it does not."""
-    conf = home.supervision / "programs" / f"{name}.conf"
-    found = supervision.state(home, name)
-    return conf.read_text() if found is not None and found.pid and conf.exists() else None
-
-
-def _undo(home: Home, name: str, before: str | None, reload: Reloading | None) -> None:
+def _undo(home: Home, placement: Placement, before: str | None, reload: Reloading | None) -> None:
     """Put the old files back under a program that did not take the new ones, and have it run with them."""
+    name = placement.name
     config = home.config(name)
-    shutil.rmtree(config)
     old = config.with_name("config.old")
     if old.exists():
+        shutil.rmtree(config)
         old.rename(config)
+    elif not placement.generated:
+        # What was made up stays: the program may have stored it already.
+        shutil.rmtree(config)
     if before is None:
         supervision.remove(home, name)
     elif reload is None:
@@ -190,7 +194,7 @@ def _reload(placement: Placement, reload: Reloading) -> None:
         answer = httpx.post(reload.url, timeout=60)
         if not answer.is_success:
             raise ProcessError(f"{placement.name} refuses the new files; the old ones stand\n{answer.text.strip()}")
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + _RELOAD_SECONDS
         while True:
             good, after = _gauges(reload.metrics_url, wanted)
             if good == 1 and after is not None and (before is None or after > before):

@@ -1,5 +1,6 @@
 """Supervisor, spoken to: start and end it, add and remove programs, ask for their state."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from processes import keeper
@@ -36,31 +38,26 @@ class State:
 
 
 def _conf(home: Home) -> str:
-    # `%` starts an expansion in supervisor's files.
-    here = str(home.supervision).replace("%", "%%")
+    # Supervisor is started in the home, and everything is named from there: a path of the user's may have characters
+    # that these files give a meaning.
+    own = home.socket.is_relative_to(home.path)
+    socket = home.socket.relative_to(home.path) if own else home.socket
     return f"""[supervisord]
-logfile = {here}/supervisord.log
+logfile = supervisor/supervisord.log
 logfile_maxbytes = 5MB
 logfile_backups = 1
-pidfile = {here}/supervisord.pid
-umask = 077
-environment = {MARKER}={_quoted(str(home.path))}
+pidfile = supervisor/supervisord.pid
 
 [unix_http_server]
-file = {str(home.socket).replace("%", "%%")}
+file = {socket}
 chmod = 0700
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 [include]
-files = {here}/programs/*.conf
+files = programs/*.conf
 """
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"'
 
 
 def _rpc(home: Home) -> Any:
@@ -74,6 +71,13 @@ def is_running(home: Home) -> bool:
         return bool(_rpc(home).getState()["statename"] == "RUNNING")
     except (OSError, HTTPException, xmlrpc.client.Error):
         return False
+
+
+def _environment() -> dict[str, str]:
+    """What keeper, supervisor and all programs inherit: nothing of Pulumi, whose passphrase they need not know, and no
+    mark of a stack that this may itself be started from."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_") and key != MARKER}
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def start(home: Home) -> None:
@@ -96,7 +100,7 @@ def start(home: Home) -> None:
                     start_new_session=True,
                     # The engine's own directory may be gone long before the keeper is.
                     cwd=home.path,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                    env=_environment(),
                 )
         deadline = time.monotonic() + _START_SECONDS
         while not (keeper.is_kept(home) and is_running(home)):
@@ -108,81 +112,119 @@ def start(home: Home) -> None:
 
 def stop(home: Home) -> None:
     """End supervisor, its keeper and every process of the stack; nothing of it is left when this returns."""
-    if keeper.is_kept(home):
-        pid = int((home.supervision / "keeper.pid").read_text())
-        os.kill(pid, signal.SIGTERM)
-        # The lock tells, not the pid: a keeper whose parent does not ask for its status keeps that as a zombie.
-        deadline = time.monotonic() + _STOP_SECONDS
-        while keeper.is_kept(home):
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-                break
-            time.sleep(0.1)
+    if is_running(home):
+        # By itself supervisor would end one after the other.
+        with contextlib.suppress(OSError, HTTPException, xmlrpc.client.Error):
+            _rpc(home).stopAllProcesses(True)
+    # The lock tells, not the pid: a keeper whose parent does not ask for its status keeps that as a zombie.
+    deadline = time.monotonic() + _STOP_SECONDS
+    asked: int | None = None
+    while keeper.is_kept(home):
+        # A keeper that just started may not have written its pid yet.
+        pid = keeper.pid_of(home)
+        if pid is not None and time.monotonic() > deadline:
+            _signal(pid, signal.SIGKILL)
+            break
+        if pid is not None and pid != asked:
+            _signal(pid, signal.SIGTERM)
+            asked = pid
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
     orphan = keeper.supervisor(home)
     if orphan is not None:
-        orphan.terminate()
-        orphan.wait(timeout=60)
+        _signal(orphan.pid, signal.SIGTERM)
+        _, stubborn = psutil.wait_procs([orphan], timeout=60)
+        for process in stubborn:
+            _signal(process.pid, signal.SIGKILL)
     keeper.end_leftovers(home)
     home.socket.unlink(missing_ok=True)
 
 
-def program_conf(home: Home, name: str, command: Sequence[str], environment: Mapping[str, str]) -> str:
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _conf_of(home: Home, name: str) -> Path:
+    return home.supervision / "programs" / f"{name}.conf"
+
+
+def _script_of(home: Home, name: str) -> Path:
+    return home.supervision / "programs" / f"{name}.sh"
+
+
+def _section(name: str) -> str:
     """Supervisor's section for one program."""
-    pairs = ",".join(f"{key}={_quoted(value)}" for key, value in environment.items())
     return f"""[program:{name}]
-command = {shlex.join(command).replace("%", "%%")}
-directory = {str(home.data(name)).replace("%", "%%")}
-environment = {pairs}
+command = /bin/sh ../../supervisor/programs/{name}.sh
+directory = {name}/data
+umask = 077
 autorestart = true
 startsecs = 1
 startretries = 1000000
 stopwaitsecs = 30
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {str(home.log(name)).replace("%", "%%")}
+stdout_logfile = {name}/log/{name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
 
 
+def script(home: Home, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What starts a program: a shell script, since supervisor's own files cannot say every argument and value (its
+    comments, its quotes and its % take no escape that would do in all places)."""
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in {**environment, MARKER: str(home.path)}.items()]
+    return "\n".join([*exports, f"exec {shlex.join(command)}", ""])
+
+
+def running_script(home: Home, name: str) -> str | None:
+    """What started the program that runs; None when it does not run."""
+    file = _script_of(home, name)
+    return file.read_text(encoding="utf-8") if _is_alive(home, name) and file.exists() else None
+
+
+@contextlib.contextmanager
+def _plainly(name: str) -> Generator[None]:
+    """What goes wrong between us and supervisor, as a ProcessError."""
+    try:
+        yield
+    except (OSError, HTTPException, xmlrpc.client.Error) as problem:
+        raise ProcessError(f"{name}: supervisor does not do as asked: {problem}") from problem
+
+
 def run(home: Home, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run a program, or run it anew with another command. The caller waits for its health."""
-    conf = home.supervision / "programs" / f"{name}.conf"
-    text = program_conf(home, name, command, environment)
-    with home.lock("programs"):
-        same = conf.exists() and conf.read_text() == text
-        conf.write_text(text)
-        rpc = _rpc(home)
-        if same and state(home, name) is not None:
-            if _is_alive(home, name):
-                rpc.stopProcess(name, True)
-            rpc.startProcess(name, False)
-            return
-        rpc.reloadConfig()
-        _remove(home, name)
-        rpc.addProcessGroup(name)
+    """Run a program, or run it anew. The caller waits for its health. Raises ProcessError."""
+    restore(home, name, script(home, command, environment))
 
 
-def restore(home: Home, name: str, conf: str) -> None:
-    """Run a program again as `conf`, an earlier section of it, says."""
-    with home.lock("programs"):
-        (home.supervision / "programs" / f"{name}.conf").write_text(conf)
-        rpc = _rpc(home)
-        rpc.reloadConfig()
-        _remove(home, name)
-        rpc.addProcessGroup(name)
+def restore(home: Home, name: str, text: str) -> None:
+    """Run a program, or run it anew, by a script that `running_script` gave. Raises ProcessError."""
+    with _plainly(name):
+        for directory in (home.data(name).parent, home.data(name), home.log(name).parent):
+            directory.mkdir(exist_ok=True, mode=0o700)
+        # Outside the lock, so that programs can stop side by side.
+        _end(home, name)
+        with home.lock("programs"):
+            _conf_of(home, name).write_text(_section(name), encoding="utf-8")
+            _script_of(home, name).write_text(text, encoding="utf-8")
+            rpc = _rpc(home)
+            rpc.reloadConfig()
+            _remove(home, name)
+            rpc.addProcessGroup(name)
 
 
 def remove(home: Home, name: str) -> None:
-    """Stop a program and forget it; its directories stay."""
-    if _is_alive(home, name):
-        # Outside the lock, so that programs can stop side by side.
-        _rpc(home).stopProcess(name, True)
-    with home.lock("programs"):
-        (home.supervision / "programs" / f"{name}.conf").unlink(missing_ok=True)
-        if is_running(home):
-            _rpc(home).reloadConfig()
-            _remove(home, name)
+    """Stop a program and forget it; its directories stay. Raises ProcessError."""
+    with _plainly(name):
+        _end(home, name)
+        with home.lock("programs"):
+            _conf_of(home, name).unlink(missing_ok=True)
+            _script_of(home, name).unlink(missing_ok=True)
+            if is_running(home):
+                _rpc(home).reloadConfig()
+                _remove(home, name)
 
 
 def _is_alive(home: Home, name: str) -> bool:
@@ -190,12 +232,25 @@ def _is_alive(home: Home, name: str) -> bool:
     return found is not None and found.name in ("RUNNING", "STARTING", "BACKOFF")
 
 
+def _end(home: Home, name: str) -> None:
+    if _is_alive(home, name):
+        # It may die by itself between question and order.
+        with contextlib.suppress(xmlrpc.client.Fault):
+            _rpc(home).stopProcess(name, True)
+
+
 def _remove(home: Home, name: str) -> None:
-    if state(home, name) is None:
-        return
-    rpc = _rpc(home)
-    rpc.stopProcessGroup(name, True)
-    rpc.removeProcessGroup(name)
+    for attempt in range(5):
+        if state(home, name) is None:
+            return
+        try:
+            _rpc(home).stopProcessGroup(name, True)
+            _rpc(home).removeProcessGroup(name)
+        except xmlrpc.client.Fault:
+            # One that died by itself is started anew between the two.
+            if attempt == 4:
+                raise
+            time.sleep(0.2)
 
 
 def state(home: Home, name: str) -> State | None:

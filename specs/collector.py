@@ -250,7 +250,7 @@ def configuration(context: Context) -> dict[str, Any]:
             }
         },
         "exporters": {
-            "otlp/jaeger": {
+            "otlp_grpc/jaeger": {
                 "endpoint": addresses.dial(jaeger.NAME, jaeger.OTLP),
                 "tls": {"insecure": True},
                 "sending_queue": {"storage": "file_storage"},
@@ -269,7 +269,7 @@ def configuration(context: Context) -> dict[str, Any]:
                 "traces": {
                     "receivers": ["otlp", "jaeger", "zipkin"],
                     "processors": ["memory_limiter", "resource", "batch"],
-                    "exporters": ["otlp/jaeger", "span_metrics"],
+                    "exporters": ["otlp_grpc/jaeger", "span_metrics"],
                 },
                 "metrics": {
                     "receivers": ["otlp", "span_metrics"],

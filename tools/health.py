@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from processes import supervision
 from processes.home import Home
+from specs import prometheus
 from specs.stack import Stack
 from specs.workload import Workload
 
@@ -22,6 +24,7 @@ class Health:
 
     name: str
     url: str
+    """What a person opens; empty when it stays inside the stack's network."""
     summary: str
     healthy: bool
     words: str
@@ -55,14 +58,40 @@ def _process(home: Home | None, name: str) -> tuple[str, int, float]:
         return "gone", 0, 0.0
 
 
+def scraped(stack: Stack) -> dict[str, bool]:
+    """What the stack's Prometheus says of its targets: `host:port` → whether the last scrape worked."""
+    url = f"http://{stack.context.addresses.outside(prometheus.NAME, prometheus.PORT)}/api/v1/targets"
+    try:
+        targets = httpx.get(url, params={"state": "active"}, timeout=3).json()["data"]["activeTargets"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return {}
+    return {urlsplit(str(target["scrapeUrl"])).netloc: target["health"] == "up" for target in targets}
+
+
+def _inside(stack: Stack, workload: Workload) -> str:
+    """Health of a part whose ports stay inside its network: Prometheus, which is inside, tells."""
+    seen = scraped(stack)
+    addresses = [stack.context.addresses.dial(workload.name, port.number) for port in workload.ports]
+    answers = [seen[address] for address in addresses if address in seen]
+    if not answers:
+        return "not scraped yet"
+    return "healthy" if all(answers) else "cannot be scraped"
+
+
 def _look(stack: Stack, home: Home | None, workload: Workload) -> Health:
     outside = stack.context.addresses.outside
     words, memory, uptime = _process(home, workload.name)
-    probe = f"http://{outside(workload.name, workload.port(workload.probe.port).number)}{workload.probe.path}"
-    words = words or _ask(probe)
+    health, page = workload.port(workload.probe.port), workload.ports[0]
+    if not words:
+        reachable = home is not None or health.published
+        words = (
+            _ask(f"http://{outside(workload.name, health.number)}{workload.probe.path}")
+            if reachable
+            else _inside(stack, workload)
+        )
     return Health(
         name=workload.name,
-        url=f"http://{outside(workload.name, workload.ports[0].number)}{workload.page}",
+        url=f"http://{outside(workload.name, page.number)}{workload.page}" if home or page.published else "",
         summary=workload.summary,
         healthy=words == "healthy",
         words=words,

@@ -42,13 +42,14 @@ class Inbox:
     """When the Watchdog's beat last arrived; at first, when the inbox started."""
 
     def take(self, body: dict[str, Any]) -> None:
-        """Keep each alert of a notification. Raises KeyError or TypeError when it is not Alertmanager's JSON."""
+        """Keep each alert of a notification, or none: then it raises KeyError, TypeError, ValueError or AttributeError,
+        since it is not Alertmanager's JSON."""
         now = time.time()
-        with self.lock:
-            for alert in body["alerts"]:
-                labels, annotations = dict(alert["labels"]), dict(alert["annotations"])
-                NOTIFICATIONS.labels(status=alert["status"], severity=labels.get("severity", "")).inc()
-                seen = {
+        taken: list[dict[str, Any]] = []
+        for alert in body["alerts"]:
+            labels, annotations = dict(alert["labels"]), dict(alert["annotations"])
+            taken.append(
+                {
                     "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z",
                     "level": "info" if alert["status"] == "resolved" else labels.get("severity", "info"),
                     "message": f"{alert['status']}: {labels.get('alertname')}: {annotations.get('summary', '')}",
@@ -60,6 +61,10 @@ class Inbox:
                     "labels": labels,
                     "annotations": annotations,
                 }
+            )
+        with self.lock:
+            for seen in taken:
+                NOTIFICATIONS.labels(status=seen["status"], severity=seen["labels"].get("severity", "")).inc()
                 self.arrived.appendleft(seen)
                 self.log.write(json.dumps(seen) + "\n")
             self.log.flush()
@@ -106,20 +111,30 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "inbox"
 
     def do_POST(self) -> None:
+        length = self.headers.get("Content-Length") or "0"
+        if not (length.isascii() and length.isdigit()):
+            self._answer(400, "not a length\n", "text/plain")
+            return
+        if int(length) > _LARGEST:
+            self._answer(413, "", "text/plain")
+            return
+        # Also where nobody wants it: closing with a body unread would cut the answer off.
+        body = self.rfile.read(int(length))
         if self.path == "/beat":
             self.server.inbox.beat = time.time()
             self._answer(204, "", "text/plain")
-            return
-        length = int(self.headers.get("Content-Length") or 0)
-        if self.path != "/alerts" or length > _LARGEST:
-            self._answer(404 if length <= _LARGEST else 413, "", "text/plain")
-            return
+        elif self.path == "/alerts":
+            self._alerts(body)
+        else:
+            self._answer(404, "", "text/plain")
+
+    def _alerts(self, body: bytes) -> None:
         try:
-            self.server.inbox.take(json.loads(self.rfile.read(length)))
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            self.server.inbox.take(json.loads(body))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             self._answer(400, f"not Alertmanager's webhook JSON: {problem!r}\n", "text/plain")
-            return
-        self._answer(204, "", "text/plain")
+        else:
+            self._answer(204, "", "text/plain")
 
     def do_GET(self) -> None:
         inbox = self.server.inbox

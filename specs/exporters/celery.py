@@ -91,6 +91,8 @@ def build(context: Context, settings: CelerySettings) -> Exporting:
             environment={
                 "PYTHONPATH": f"{CONFIG}/secrets" if secret else CONFIG,
                 "FLOWER_UNAUTHENTICATED_API": "false",
+                # A compiled copy of the module would be a second file with the password.
+                "PYTHONDONTWRITEBYTECODE": "1",
             },
             files={} if secret else {"celeryconfig.py": f"broker_url = {plain!r}\n"},
             secrets={"secrets/celeryconfig.py": SecretRef(target.broker.secret, template="broker_url = $secret\n")}

@@ -1,6 +1,7 @@
 """What runs beside the stack of these tests."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.local.servers import Webhook
 
@@ -16,3 +17,5 @@ class Around:
     postgres: int
     redis: int
     nginx: int
+    worker: Path
+    """Directory of the Celery worker, whose broker is the Redis."""

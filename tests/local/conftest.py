@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.local.around import POSTGRES_PASSWORD, REDIS_PASSWORD, Around
-from tests.local.servers import nginx, postgres, redis, webhook
+from tests.local.servers import celery_worker, free_offset, nginx, postgres, redis, webhook
 from tests.local.stacks import Local
 from tools import native
 
@@ -20,20 +20,22 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Around]:
         postgres(base / "postgres", POSTGRES_PASSWORD) as pg_port,
         redis(base / "redis", REDIS_PASSWORD) as redis_port,
         nginx(base / "nginx") as nginx_port,
+        celery_worker(base / "worker", f"redis://:{REDIS_PASSWORD}@127.0.0.1:{redis_port}/0"),
     ):
-        yield Around(hook, pg_port, redis_port, nginx_port)
+        yield Around(hook, pg_port, redis_port, nginx_port, base / "worker")
 
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[Local]:
     """The stack, up from nothing: scraped and evaluated every second so that tests need not wait."""
     native.ensure(["promtool", "logcli"])
-    made = Local.make(tmp_path_factory.mktemp("local") / "project", "test", 11000)
+    made = Local.make(tmp_path_factory.mktemp("local") / "project", "test", free_offset())
     made.write(
-        _settings(around),
+        _settings(around, made.offset),
         postgres_password=POSTGRES_PASSWORD,
         redis_password=REDIS_PASSWORD,
         hook_url=f"{around.webhook.url}/alerts",
+        broker_url=f"redis://:{REDIS_PASSWORD}@127.0.0.1:{around.redis}/0",
     )
     try:
         made.cli("up")
@@ -43,12 +45,12 @@ def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[
         made.cli("down", check=False)
 
 
-def _settings(around: Around) -> dict[str, object]:
+def _settings(around: Around, offset: int) -> dict[str, object]:
     return {
         "environment": "test",
         "cluster": "ci",
         "runtime": "process",
-        "port_offset": 11000,
+        "port_offset": offset,
         "scrape_interval": "1s",
         "evaluation_interval": "1s",
         "exporters": {
@@ -68,6 +70,7 @@ def _settings(around: Around) -> dict[str, object]:
             "redis": {
                 "targets": {"main": {"address": f"127.0.0.1:{around.redis}", "password": {"secret": "redis-password"}}}
             },
+            "celery": {"targets": {"main": {"broker": {"secret": "broker-url"}, "app": "shop"}}},
             "nginx": {"targets": {"main": {"status_url": f"http://127.0.0.1:{around.nginx}/status"}}},
         },
         "alerting": {

@@ -7,9 +7,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,6 +64,28 @@ def free_port() -> int:
                 continue
             return port + os.getpid() % 500
     raise AssertionError("no free port")
+
+
+# Every port of a stack with every exporter, TCP and UDP alike, and the sample app's.
+_STACK = (3000, 3100, 4317, 4318, 5555, 6831, 6832, 7979, 8000, 8888, 8889, 9090, 9093, 9095, 9099, 9100, 9113, 9115, 9121,
+          9187, 9411, 13133, 13134, 14250, 14268, 14317, 16685, 16686)  # fmt: skip
+
+
+def free_offset() -> int:
+    """A port offset at which a whole stack finds its ports free, below the range of outgoing connections."""
+    for step in range(200):
+        offset = 6000 + (os.getpid() * 7 + step * 41) % 9900
+        with ExitStack() as held:
+            try:
+                for port in _STACK:
+                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                        probe = held.enter_context(socket.socket(socket.AF_INET, kind))
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        probe.bind(("127.0.0.1", port + offset))
+            except OSError:
+                continue
+            return offset
+    raise AssertionError("no free offset")
 
 
 def await_port(port: int, seconds: float = 20) -> None:
@@ -146,6 +169,39 @@ def redis(directory: Path, password: str) -> Generator[int, None, None]:
     ]
     with _running(command, port, directory):
         yield port
+
+
+@contextmanager
+def celery_worker(directory: Path, broker: str) -> Generator[None, None, None]:
+    """A Celery worker that sends events, and does one task that works and one that fails."""
+    directory.mkdir(parents=True)
+    (directory / "chores.py").write_text(
+        f"""import celery
+app = celery.Celery("chores", broker={broker!r})
+@app.task(name="sweep")
+def sweep():
+    return 1
+@app.task(name="spill")
+def spill():
+    raise ValueError("spilled")
+"""
+    )
+    command = [sys.executable, "-m", "celery", "-A", "chores"]
+    with (directory / "output.log").open("wb") as log:
+        worker = [*command, "worker", "-E", "--pool=solo", "--loglevel=warning"]
+        process = subprocess.Popen(worker, cwd=directory, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def celery_call(directory: Path, task: str) -> None:
+    """Send a task to the worker in `directory`."""
+    subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "chores", "call", task], cwd=directory, check=True, capture_output=True
+    )
 
 
 @contextmanager

@@ -1,63 +1,26 @@
 """A copy of the project with a stack of its own, worked by the very commands that people type."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import yaml
 
-from processes import keeper
-from processes.home import Home
-
-ROOT = Path(__file__).resolve().parents[2]
-_COPIED = (
-    *("components", "dashboards", "docs", "examples", "processes", "specs", "systems", "tools"),
-    *("__main__.py", "Makefile", "Pulumi.yaml"),
-)
+from tools.scratch import Scratch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Local:
-    """A process stack in a project directory of its own."""
-
-    project: Path
-    name: str
-    offset: int
-
-    @classmethod
-    def make(cls, directory: Path, name: str, offset: int) -> "Local":
-        """Copy what the checkout has to `directory`."""
-        directory.mkdir(parents=True, exist_ok=True)
-        for entry in _COPIED:
-            source, target = ROOT / entry, directory / entry
-            if source.is_dir() and not target.exists():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.is_file():
-                shutil.copy2(source, target)
-        return cls(project=directory, name=name, offset=offset)
-
-    @property
-    def file(self) -> Path:
-        """The stack's file."""
-        return self.project / f"Pulumi.{self.name}.yaml"
-
-    @property
-    def home(self) -> Home:
-        """Where the stack's processes live."""
-        return Home(self.project / ".state" / self.name)
+class Local(Scratch):
+    """A process stack in a project directory of its own, and what it answers."""
 
     def write(self, settings: Mapping[str, Any], **secrets: str) -> None:
         """Write the stack file. Secrets are set by Pulumi, encrypted."""
-        self.file.write_text(yaml.safe_dump({"config": {"observability:settings": dict(settings)}}, sort_keys=False))
+        self.write_settings(settings)
         if secrets:
             self.pulumi("stack", "init", self.name, "--no-select")
         for key, value in secrets.items():
@@ -68,22 +31,6 @@ class Local:
         content = yaml.safe_load(self.file.read_text())
         change(content["config"]["observability:settings"])
         self.file.write_text(yaml.safe_dump(content, sort_keys=False))
-
-    def environment(self) -> dict[str, str]:
-        """The environment of a person who configured nothing of Pulumi."""
-        drop = ("PULUMI_", "OBSERVABILITY_")
-        return {key: value for key, value in os.environ.items() if not key.startswith(drop)} | {"COLUMNS": "160"}
-
-    def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run a command of the project on this stack."""
-        stack = [] if arguments[0] == "demo-stop" else ["--stack", self.name]
-        done = subprocess.run(
-            [sys.executable, "-m", "tools.cli", *arguments, *stack],
-            cwd=self.project, env=self.environment(), capture_output=True, text=True,
-            check=False, timeout=280,
-        )  # fmt: skip
-        assert not check or done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        return done
 
     def pulumi(self, *arguments: str, stdin: str = "", check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run plain `pulumi` in the activated environment."""
@@ -145,22 +92,6 @@ class Local:
         names = [path.stem for path in (self.home.supervision / "programs").glob("*.conf")]
         states = {name: supervision.state(self.home, name) for name in names}
         return {name: state.pid for name, state in states.items() if state}
-
-    def processes(self) -> list[psutil.Process]:
-        """Every live process of the stack, its keeper and supervisor included."""
-        kept = [
-            process
-            for process in psutil.process_iter()
-            if str(self.home.supervision) in " ".join(_command(process)) or str(self.home.path) in _command(process)
-        ]
-        return [*keeper.marked(self.home), *kept]
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 def eventually(check: Callable[[], object], seconds: float = 20, what: str = "") -> Any:

@@ -27,6 +27,7 @@ HEALTH = {
     "postgres-exporter-main": (9187, "/"),
     "redis-exporter-main": (9121, "/health"),
     "nginx-exporter-main": (9113, "/"),
+    "flower-main": (5555, "/healthcheck"),
 }
 
 

@@ -9,22 +9,22 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.local.servers import free_offset
 from tests.local.stacks import Local, eventually
-
-OFFSET = 13000
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def second(tmp_path_factory: pytest.TempPathFactory, local: Local) -> Iterator[Local]:
     """A small stack with default alerting, in a project directory whose path is too long for a socket."""
+    assert local.offset, "the first stack is up, so that the second finds other ports"
     deep = tmp_path_factory.mktemp("second") / ("long-" * 20) / "project"
-    made = Local.make(deep, "second", OFFSET)
+    made = Local.make(deep, "second", free_offset())
     made.write(
         {
             "environment": "second",
             "cluster": "ci",
             "runtime": "process",
-            "port_offset": OFFSET,
+            "port_offset": made.offset,
             "scrape_interval": "1s",
             "evaluation_interval": "1s",
             "alerting": {"overrides": {"ServiceDown": {"for": "0s"}}, "grouping": {"wait": "0s", "interval": "1s"}},
@@ -41,14 +41,14 @@ def test_a_busy_port_is_named_with_its_holder_before_anything_starts(second: Loc
     with socket.socket() as holder:
         # Connections of an earlier stack may still wait for their end.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 9090 + OFFSET))
+        holder.bind(("127.0.0.1", 9090 + second.offset))
         holder.listen()
         done = second.cli("up", check=False)
     said = done.stdout + done.stderr
     assert done.returncode != 0
-    assert f"port {9090 + OFFSET}/tcp of prometheus is held by " in said
+    assert f"port {9090 + second.offset}/tcp of prometheus is held by " in said
     assert "(pid " in said
-    assert f"Pulumi.second.yaml: observability:settings.port_offset, now {OFFSET}" in said
+    assert f"Pulumi.second.yaml: observability:settings.port_offset, now {second.offset}" in said
     assert "Traceback" not in said
     assert second.processes() == []
 

@@ -14,13 +14,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 from processes.keeper import marked
+from specs.settings import load
+from specs.stack import build
 from tests.local.around import POSTGRES_PASSWORD, REDIS_PASSWORD, Around
 from tests.local.old_clients import jaeger_udp, zipkin_http
+from tests.local.servers import celery_call
 from tests.local.stacks import Local, eventually
+from tools.health import scraped
 
 PARTS = {
     "prometheus", "alertmanager", "loki", "jaeger", "collector",
     "node-exporter", "blackbox-exporter", "postgres-exporter-main", "redis-exporter-main", "nginx-exporter-main",
+    "flower-main",
 }  # fmt: skip
 
 
@@ -31,9 +36,13 @@ def test_every_target_is_up(local: Local) -> None:
         targets = httpx.get(f"{local.url(9090)}/api/v1/targets", timeout=5).json()["data"]["activeTargets"]
         assert all({"app", "environment", "job", "instance"} <= target["labels"].keys() for target in targets)
         targets = [target for target in targets if target["labels"]["job"] != "applications"]
-        return len(targets) == 15 and all(target["health"] == "up" for target in targets)
+        healths = {f"{target['labels']['job']} {target['labels']['instance']}": target["health"] for target in targets}
+        seen.update(healths)
+        return len(healths) == 16 and set(healths.values()) == {"up"}
 
-    eventually(all_up, 30, "every target up")
+    seen: dict[str, str] = {}
+    # Probes run every half minute.
+    eventually(all_up, 60, f"every target up: {seen}")
 
 
 def test_status_tells_each_part_its_url_and_health(local: Local) -> None:
@@ -43,6 +52,15 @@ def test_status_tells_each_part_its_url_and_health(local: Local) -> None:
         (line,) = [line for line in said.splitlines() if line.strip().startswith(f"{part} ")]
         assert "http://127.0.0.1:" in line
         assert " healthy " in line
+
+
+def test_prometheus_tells_the_health_of_parts_that_cannot_be_asked(local: Local) -> None:
+    """Proves what `make status` of a Docker stack relies on: each part's scraped address is told as up."""
+    stack = build(load(local.file), file=local.file.name, absent=["grafana"])
+    seen = eventually(lambda: scraped(stack) if all(scraped(stack).values()) else None, 60)
+    for workload in stack.workloads:
+        dialled = {stack.context.addresses.dial(workload.name, port.number) for port in workload.ports}
+        assert [seen[address] for address in dialled & seen.keys()] == [True], workload.name
 
 
 def test_everything_listens_on_loopback_only(local: Local) -> None:
@@ -66,6 +84,18 @@ def test_databases_are_seen_through_their_exporters(local: Local, around: Around
     assert found["metric"]["app"] == "shop"
     assert found["metric"]["instance"] == f"127.0.0.1:{around.postgres}"
     assert (local.value('sum(pg_stat_database_numbackends{app="shop"})') or 0) >= 1
+
+
+def test_celery_is_seen_through_flower(local: Local, around: Around) -> None:
+    """Proves that a real worker and the tasks it does and fails are seen, by a broker URL that came as a secret."""
+    worker = 'flower_worker_online{app="shop", service="celery"}'
+    eventually(lambda: local.value(worker) == 1, 30, "the worker")
+    for task in ("sweep", "spill"):
+        celery_call(around.worker, task)
+    done = 'flower_events_total{app="shop", task="sweep", type="task-succeeded"}'
+    failed = 'flower_events_total{app="shop", task="spill", type="task-failed"}'
+    eventually(lambda: local.value(done) == 1, 20, "the task that works")
+    eventually(lambda: local.value(failed) == 1, 20, "the task that fails")
 
 
 def test_only_the_watchdog_fires_on_a_healthy_stack(local: Local, around: Around) -> None:
@@ -182,9 +212,10 @@ def test_secrets_are_in_files_for_their_program_alone(local: Local) -> None:
             for path in local.project.joinpath(".state").rglob("*")
             if path.is_file() and canary.encode() in path.read_bytes()
         ]
-        (holder,) = holders
-        assert "secrets" in holder.parts
-        assert holder.stat().st_mode & 0o077 == 0
+        assert holders
+        for holder in holders:
+            assert "secrets" in holder.parts
+            assert holder.stat().st_mode & 0o077 == 0
 
 
 def test_outputs_are_as_documented(local: Local) -> None:

@@ -475,7 +475,7 @@ OF_JAEGER = (
         says="every span is written, whatever the collector loses (the boundary)",
         series={
             series("otelcol_exporter_send_failed_spans", JAEGER, exporter="jaeger_storage_exporter"): "2x60",
-            series("otelcol_exporter_send_failed_spans", COLLECTOR, exporter="otlp/jaeger"): "0+15x60",
+            series("otelcol_exporter_send_failed_spans", COLLECTOR, exporter="otlp_grpc/jaeger"): "0+15x60",
         },
         at="15m",
     ),
@@ -505,14 +505,14 @@ OF_COLLECTOR = (
     Example(
         alert="CollectorDropsData",
         says="sending fails and nothing was ever refused a place in the queue",
-        series={series("otelcol_exporter_send_failed_spans", COLLECTOR, exporter="otlp/jaeger"): "0+30x60"},
+        series={series("otelcol_exporter_send_failed_spans", COLLECTOR, exporter="otlp_grpc/jaeger"): "0+30x60"},
         at="10m",
         quiet_at="5m",
         fires=(
             Firing(
-                labels=without(COLLECTOR, "job") | CRITICAL | {"exporter": "otlp/jaeger"},
-                summary="The collector cannot deliver by otlp/jaeger",
-                description="2 items a second are lost on the way out by otlp/jaeger.",
+                labels=without(COLLECTOR, "job") | CRITICAL | {"exporter": "otlp_grpc/jaeger"},
+                summary="The collector cannot deliver by otlp_grpc/jaeger",
+                description="2 items a second are lost on the way out by otlp_grpc/jaeger.",
             ),
         ),
     ),
@@ -539,8 +539,8 @@ OF_COLLECTOR = (
         alert="CollectorDropsData",
         says="everything is delivered of late (the boundary)",
         series={
-            series("otelcol_exporter_send_failed_spans", COLLECTOR, exporter="otlp/jaeger"): "9x60",
-            series("otelcol_exporter_enqueue_failed_spans", COLLECTOR, exporter="otlp/jaeger"): "9x60",
+            series("otelcol_exporter_send_failed_spans", COLLECTOR, exporter="otlp_grpc/jaeger"): "9x60",
+            series("otelcol_exporter_enqueue_failed_spans", COLLECTOR, exporter="otlp_grpc/jaeger"): "9x60",
         },
         at="15m",
     ),
@@ -571,8 +571,10 @@ OF_COLLECTOR = (
         alert="CollectorQueueFilling",
         says="nine tenths of a queue are taken",
         series={
-            series("otelcol_exporter_queue_size", COLLECTOR, exporter="otlp/jaeger", data_type="traces"): "900x60",
-            series("otelcol_exporter_queue_capacity", COLLECTOR, exporter="otlp/jaeger", data_type="traces"): "1000x60",
+            series("otelcol_exporter_queue_size", COLLECTOR, exporter="otlp_grpc/jaeger", data_type="traces"): "900x60",
+            series(
+                "otelcol_exporter_queue_capacity", COLLECTOR, exporter="otlp_grpc/jaeger", data_type="traces"
+            ): "1000x60",
             series("otelcol_exporter_queue_size", COLLECTOR, exporter="otlp_http/loki", data_type="logs"): "0x60",
             series(
                 "otelcol_exporter_queue_capacity", COLLECTOR, exporter="otlp_http/loki", data_type="logs"
@@ -582,8 +584,8 @@ OF_COLLECTOR = (
         quiet_at="4m45s",
         fires=(
             Firing(
-                labels=without(COLLECTOR, "job") | WARNING | {"exporter": "otlp/jaeger"},
-                summary="The collector's queue to otlp/jaeger fills up",
+                labels=without(COLLECTOR, "job") | WARNING | {"exporter": "otlp_grpc/jaeger"},
+                summary="The collector's queue to otlp_grpc/jaeger fills up",
                 description="90% of the queue is taken; when it is full, data is lost.",
             ),
         ),
@@ -592,8 +594,10 @@ OF_COLLECTOR = (
         alert="CollectorQueueFilling",
         says="exactly the limit",
         series={
-            series("otelcol_exporter_queue_size", COLLECTOR, exporter="otlp/jaeger", data_type="traces"): "800x60",
-            series("otelcol_exporter_queue_capacity", COLLECTOR, exporter="otlp/jaeger", data_type="traces"): "1000x60",
+            series("otelcol_exporter_queue_size", COLLECTOR, exporter="otlp_grpc/jaeger", data_type="traces"): "800x60",
+            series(
+                "otelcol_exporter_queue_capacity", COLLECTOR, exporter="otlp_grpc/jaeger", data_type="traces"
+            ): "1000x60",
         },
         at="10m",
     ),

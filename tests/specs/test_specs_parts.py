@@ -96,7 +96,7 @@ def test_bind_moves_what_listens_and_not_what_is_dialled() -> None:
     collector = yaml_file(made, "collector", "collector.yml")
 
     assert collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"] == "0.0.0.0:4318"
-    assert collector["exporters"]["otlp/jaeger"]["endpoint"] == "127.0.0.1:14317"
+    assert collector["exporters"]["otlp_grpc/jaeger"]["endpoint"] == "127.0.0.1:14317"
     assert yaml_file(made, "loki", "loki.yml")["server"]["http_listen_address"] == ALL
     assert "--web.listen-address=0.0.0.0:9090" in made.workload("prometheus").args
 

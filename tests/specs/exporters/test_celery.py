@@ -14,7 +14,11 @@ def test_workloads() -> None:
 
     assert (first.name, first.program.binary) == ("flower-jobs", "celery")
     assert first.args == ("--config=celeryconfig", "flower", "--address=127.0.0.1", "--port=25555", "--logging=warning")
-    assert dict(first.environment) == {"PYTHONPATH": "../config/secrets", "FLOWER_UNAUTHENTICATED_API": "false"}
+    assert dict(first.environment) == {
+        "PYTHONPATH": "../config/secrets",
+        "FLOWER_UNAUTHENTICATED_API": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     assert dict(first.files) == {}
     assert dict(first.secrets) == {"secrets/celeryconfig.py": SecretRef("broker", template="broker_url = $secret\n")}
     assert second.name == "flower-mail"
@@ -25,7 +29,11 @@ def test_workloads() -> None:
         "--port=25556",
         "--logging=warning",
     )
-    assert dict(second.environment) == {"PYTHONPATH": "../config", "FLOWER_UNAUTHENTICATED_API": "false"}
+    assert dict(second.environment) == {
+        "PYTHONPATH": "../config",
+        "FLOWER_UNAUTHENTICATED_API": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     assert dict(second.files) == {"celeryconfig.py": "broker_url = 'redis://127.0.0.1:6379/0'\n"}
     assert dict(second.secrets) == {}
 

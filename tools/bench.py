@@ -1,0 +1,494 @@
+"""`make bench`: how long things take and how much memory they need, on a stack of its own beside any that runs.
+
+    python -m tools.bench --runs 3
+
+These are benchmarks, not tests: a missed target is said in red, and the exit status stays 0.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from processes import keeper, place, supervision
+from processes.errors import ProcessError
+from specs.model import SettingsError
+from specs.settings import load
+from specs.stack import Stack, build
+from tools import paths
+from tools.native import NativeError
+from tools.scratch import CommandError, Scratch
+
+NAME = "bench"
+OFFSET = 15000
+DOCUMENT = paths.ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+_IDLE_SECONDS = 60
+_COMMAND_SECONDS = 300.0
+_HEALTH_SECONDS = 120.0
+_FAULT_SECONDS = 180.0
+_STACKS = ("local", "dev", "prod")
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+class BenchError(Exception):
+    """Something cannot be measured; `str()` says what."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """One thing, measured some times."""
+
+    what: str
+    values: tuple[float, ...]
+    target: float | None = None
+    """What the median is to be below."""
+    unit: str = "s"
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.values)
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the target is met; None when there is none."""
+        return None if self.target is None else self.median < self.target
+
+    def shown(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{value:.0f} MB" if self.unit == "MB" else f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+    @property
+    def spread(self) -> str:
+        """The least and the most."""
+        low, high = self.shown(min(self.values)), self.shown(max(self.values))
+        return "" if len(self.values) == 1 else f"{low} to {high}"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a part takes, in MB."""
+
+    part: str
+    rss: float
+    pss: float | None
+    """None where the kernel does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Everything measured, and where."""
+
+    machine: str
+    date: str
+    measured: tuple[Measured, ...]
+    memory: tuple[Memory, ...]
+
+    def json(self) -> str:
+        """The same for machines."""
+        found = {
+            "machine": self.machine,
+            "date": self.date,
+            "measured": [
+                {
+                    "what": one.what,
+                    "unit": one.unit,
+                    "values": [round(value, 3) for value in one.values],
+                    "median": round(one.median, 3),
+                    "target": one.target,
+                    "ok": one.ok,
+                }
+                for one in self.measured
+            ],
+            "memory": [
+                {
+                    "part": one.part,
+                    "rss_mb": round(one.rss, 1),
+                    "pss_mb": None if one.pss is None else round(one.pss, 1),
+                }
+                for one in self.memory
+            ],
+        }
+        return json.dumps(found, indent=2) + "\n"
+
+    def markdown(self) -> str:
+        """The same for docs/benchmarks.md."""
+        lines = [
+            f"{self.date}; {self.machine}.",
+            "",
+            "| what | median | range | target | met |",
+            "|---|--:|--:|--:|---|",
+        ]
+        for one in self.measured:
+            target = "" if one.target is None else f"< {one.target:g} {one.unit}"
+            met = {None: "", True: "yes", False: "**no**"}[one.ok]
+            lines.append(f"| {one.what} | {one.shown(one.median)} | {one.spread} | {target} | {met} |")
+        lines += ["", "Idle memory by part:", "", "| part | RSS | PSS |", "|---|--:|--:|"]
+        lines += [f"| {one.part} | {one.rss:.1f} MB | {_megabytes(one.pss)} |" for one in self.memory]
+        return "\n".join(lines)
+
+    def tables(self) -> tuple[Table, Table]:
+        """The same for people at a terminal."""
+        times = Table(
+            title="benchmarks", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False
+        )
+        times.add_column("what")
+        for column in ("median", "range", "target"):
+            times.add_column(column, justify="right", no_wrap=True)
+        times.add_column("ok?", no_wrap=True)
+        for one in self.measured:
+            target = "" if one.target is None else f"< {one.target:g} {one.unit}"
+            met = {None: "", True: "[green]yes[/]", False: "[red]missed[/]"}[one.ok]
+            colour = "red" if one.ok is False else "none"
+            times.add_row(one.what, f"[{colour}]{one.shown(one.median)}[/]", one.spread, target, met)
+        memory = Table(
+            title="idle memory", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False
+        )
+        memory.add_column("part")
+        for column in ("RSS", "PSS"):
+            memory.add_column(column, justify="right")
+        for part in self.memory:
+            memory.add_row(part.part, f"{part.rss:.1f} MB", _megabytes(part.pss))
+        return times, memory
+
+
+def _megabytes(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} MB"
+
+
+@dataclass
+class Receiver:
+    """A webhook receiver that remembers when an alert for an app first arrived."""
+
+    url: str
+    arrived: dict[str, float] = field(default_factory=dict[str, float])
+    lock: Lock = field(default_factory=Lock)
+    news: Event = field(default_factory=Event)
+
+    def take(self, body: Mapping[str, Any]) -> None:
+        """Note what a notification brings."""
+        now = time.monotonic()
+        with self.lock:
+            for alert in body["alerts"]:
+                if alert["status"] == "firing" and alert["labels"].get("alertname") == "ServiceDown":
+                    self.arrived.setdefault(alert["labels"].get("app", ""), now)
+        self.news.set()
+
+
+@contextmanager
+def receiver() -> Generator[Receiver]:
+    """Run a webhook receiver on a port of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            made.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made = Receiver(url=f"http://127.0.0.1:{server.server_port}/alerts")
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+
+
+@dataclass
+class Bench:
+    """The stack under measurement, and what was found so far."""
+
+    scratch: Scratch
+    hook: Receiver
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, words: str) -> None:
+        """A line of progress."""
+        console.print(f"{time.monotonic() - self.began:5.0f} s  {words}", highlight=False)
+
+    def write(self) -> Stack:
+        """The stack file: the shipped local stack at its default intervals, with a receiver of ours."""
+        self.scratch.write_settings(
+            {
+                "environment": NAME,
+                "cluster": NAME,
+                "runtime": "process",
+                "port_offset": OFFSET,
+                "exporters": {"node": {}, "blackbox": {}},
+                "alerting": {
+                    "default": "bench",
+                    "receivers": {"bench": {"webhook": {"url": self.hook.url}}},
+                    "overrides": {"ServiceDown": {"for": "0s"}},
+                },
+            }
+        )
+        # Pulumi's SDK comes with it, which takes a second that a wrong option need not wait for.
+        from components.runtimes.process import absent
+
+        return build(load(self.scratch.file), file=self.scratch.file.name, absent=absent())
+
+    def command(self, words: str, *arguments: str) -> float:
+        """Seconds that a command of the project takes."""
+        with console.status(words):
+            started = time.monotonic()
+            self.scratch.cli(*arguments, seconds=_COMMAND_SECONDS)
+            took = time.monotonic() - started
+        self.say(f"{words}: {took:.2f} s")
+        return took
+
+    def render(self, stack: str) -> float:
+        """Seconds that rendering a shipped stack takes, the whole process."""
+        out = self.scratch.project / "rendered" / stack
+        shutil.rmtree(out, ignore_errors=True)
+        command = [sys.executable, "-m", "tools.cli", "render", "--stack", stack, "--out", str(out)]
+        started = time.monotonic()
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=False, timeout=60)
+        took = time.monotonic() - started
+        if done.returncode:
+            raise BenchError(f"render of {stack}: {(done.stdout + done.stderr).strip()}")
+        self.say(f"render of {stack}: {took:.2f} s")
+        return took
+
+    def start(self, stack: Stack) -> float:
+        """Seconds from supervisor's start, with every program placed and none running, until every probe answers."""
+        home, outside = self.scratch.home, stack.context.addresses.outside
+        probes = [
+            f"http://{outside(workload.name, workload.port(workload.probe.port).number)}{workload.probe.path}"
+            for workload in stack.workloads
+        ]
+        with console.status("from supervisor's start to all healthy"), ThreadPoolExecutor(len(probes)) as pool:
+            supervision.stop(home)
+            started = time.monotonic()
+            supervision.start(home)
+            while not all(pool.map(place.is_healthy, probes)):
+                if time.monotonic() - started > _HEALTH_SECONDS:
+                    raise BenchError(f"not every part is healthy after {_HEALTH_SECONDS:.0f} s")
+                time.sleep(0.05)
+            took = time.monotonic() - started
+        self.say(f"from supervisor's start to all healthy: {took:.2f} s")
+        return took
+
+    def memory(self, stack: Stack) -> tuple[Memory, ...]:
+        """What each part takes after a minute in which nobody wants anything, its children included."""
+        with console.status(f"idling for {_IDLE_SECONDS} s, then memory"):
+            time.sleep(_IDLE_SECONDS)
+        home = self.scratch.home
+        states = {workload.name: supervision.state(home, workload.name) for workload in stack.workloads}
+        pids = {name: state.pid for name, state in states.items() if state}
+        running = keeper.supervisor(home)
+        own = {"supervisor": running.pid if running else None, "keeper": keeper.pid_of(home)}
+        found: list[Memory] = []
+        for part, pid in {**pids, **own}.items():
+            if not pid:
+                raise BenchError(f"{part} does not run: its memory cannot be measured")
+            family = [psutil.Process(pid)]
+            family += family[0].children(recursive=True) if part in pids else []
+            rss = sum(process.memory_info().rss for process in family) / 2**20
+            shares = [_pss(process.pid) for process in family]
+            pss = None if None in shares else sum(share for share in shares if share is not None)
+            found.append(Memory(part, rss, pss))
+        found.sort(key=lambda one: -one.rss)
+        together = None if any(one.pss is None for one in found) else sum(one.pss or 0 for one in found)
+        self.say(f"memory: {sum(one.rss for one in found):.0f} MB resident")
+        return (*found, Memory("together", sum(one.rss for one in found), together))
+
+    def fault(self, number: int) -> float:
+        """Seconds from registering a target that does not answer until its alert is at the webhook."""
+        ghost = f"ghost-{number}"
+        registered = self.scratch.home.registry / "scrape" / f"{ghost}.json"
+        beside = registered.with_suffix(".new")
+        labels = {"app": ghost, "service": ghost}
+        beside.write_text(json.dumps([{"targets": ["127.0.0.1:9"], "labels": labels}]), encoding="utf-8")
+        with console.status("from a fault to its alert at the webhook"):
+            started = time.monotonic()
+            beside.rename(registered)
+            try:
+                while ghost not in self.hook.arrived:
+                    if time.monotonic() - started > _FAULT_SECONDS:
+                        raise BenchError(f"no alert at the webhook after {_FAULT_SECONDS:.0f} s")
+                    self.hook.news.wait(1)
+                    self.hook.news.clear()
+            finally:
+                registered.unlink()
+        took = self.hook.arrived[ghost] - started
+        self.say(f"from a fault to its alert at the webhook: {took:.1f} s")
+        return took
+
+    def run(self, runs: int) -> tuple[tuple[Measured, ...], tuple[Memory, ...]]:
+        """Measure everything."""
+        stack = self.write()
+        renders = {name: tuple(self.render(name) for _ in range(runs)) for name in _STACKS}
+        self.command("setup (programs that are missing are built now)", "setup")
+        cold: list[float] = []
+        same: list[float] = []
+        started: list[float] = []
+        warm: list[float] = []
+        for number in range(runs):
+            if number:
+                self.command("down with PURGE", "down", "--purge")
+            cold.append(self.command("up from nothing", "up"))
+            same.append(self.command("up without a change", "up"))
+            started.append(self.start(stack))
+            self.command("down", "down")
+            warm.append(self.command("up after down, data kept", "up"))
+        memory = self.memory(stack)
+        faults = tuple(self.fault(number) for number in range(runs))
+        measured = (
+            Measured(what="up from nothing: empty state, programs already built", values=tuple(cold)),
+            Measured(what="up after down: data kept", values=tuple(warm)),
+            Measured(what="up without a change", values=tuple(same), target=8),
+            Measured(
+                what="programs started: supervisor's start to every probe answering", values=tuple(started), target=30
+            ),
+            *(
+                Measured(what=f"render of {name}, the whole process", values=values, target=1.5)
+                for name, values in renders.items()
+            ),
+            Measured(what="idle memory of everything (RSS)", values=(memory[-1].rss,), target=700, unit="MB"),
+            Measured(what="fault to webhook: `for: 0s`, default intervals", values=faults, target=75),
+        )
+        return measured, memory
+
+
+def _pss(pid: int) -> float | None:
+    """Memory of a process in MB, where what it shares counts by its share."""
+    try:
+        found = re.search(r"^Pss:\s+(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) / 1024 if found else None
+
+
+def machine() -> str:
+    """This machine in a few words."""
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        system = platform.system()
+    memory = psutil.virtual_memory().total / 2**30
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GB, {system}, Python {platform.python_version()}, load before {load:.1f}"
+    )
+
+
+def write_document(report: Report, document: Path) -> None:
+    """Put the report between the document's markers. Raises BenchError when they are not there."""
+    text = document.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise BenchError(f"{document}: the lines {BEGIN} and {END} must stand in it, once")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    document.write_text(f"{before}{BEGIN}\n\n{report.markdown()}\n\n{END}{after}", encoding="utf-8")
+
+
+@contextmanager
+def _ending_well() -> Generator[None]:
+    """A wish to end, however it comes, is a KeyboardInterrupt."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _clean_up(scratch: Scratch, directory: Path) -> None:
+    """Leave nothing, whatever happened; a second Ctrl-C does not stop this."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: Sequence[Any] = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        with console.status("taking everything down"):
+            try:
+                scratch.cli("down", "--purge", check=False, seconds=120)
+            except CommandError as problem:
+                console.print(str(problem), style="yellow", markup=False)
+            supervision.stop(scratch.home)
+            shutil.rmtree(directory, ignore_errors=True)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def measure(runs: int) -> Report:
+    """Everything, on a stack that is gone afterwards."""
+    about, date = machine(), time.strftime("%Y-%m-%d")
+    directory = Path(tempfile.mkdtemp(prefix="observability-bench-"))
+    scratch = Scratch(project=directory / "project", name=NAME, offset=OFFSET)
+    try:
+        Scratch.make(directory / "project", NAME, OFFSET)
+        with receiver() as hook:
+            measured, memory = Bench(scratch, hook).run(runs)
+    finally:
+        _clean_up(scratch, directory)
+    return Report(machine=about, date=date, measured=measured, memory=memory)
+
+
+@app.command()
+def main(
+    runs: Annotated[int, typer.Option(min=1, max=20, help="How often each time is measured.")] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the same to, as JSON.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Rewrite the table of docs/benchmarks.md.")] = False,
+) -> None:
+    """Measure the stack: times of up, of starting, of rendering and of an alert, and memory. Takes some minutes."""
+    try:
+        with _ending_well():
+            report = measure(runs)
+        console.print()
+        for table in report.tables():
+            console.print(table)
+            console.print()
+        console.print(f"{report.date}; {report.machine}", highlight=False)
+        if json_file is not None:
+            json_file.write_text(report.json(), encoding="utf-8")
+        if write:
+            write_document(report, DOCUMENT)
+    except KeyboardInterrupt:
+        console.print("interrupted; everything is cleaned up", style="yellow")
+        raise typer.Exit(130) from None
+    except (
+        BenchError,
+        CommandError,
+        NativeError,
+        OSError,
+        ProcessError,
+        SettingsError,
+        subprocess.TimeoutExpired,
+    ) as problem:
+        console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -63,7 +63,7 @@ check: $(VENV)/.stamp-dev ## linters and type checkers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
-	@$(BIN)/pyright
+	@$(BIN)/pyright --project pyproject.toml
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/codespell
 	@$(BIN)/python -m tools.documents --check

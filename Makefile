@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLI := $(BIN)/python -m tools.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up preview down status logs render demo demo-stop test check bench docs lock clean
+.PHONY: help setup up preview down status logs render demo demo-stop test check bench docs lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

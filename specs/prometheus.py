@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from specs import alertmanager
+from specs import alertmanager, console
 from specs.model import size_bytes
 from specs.monitoring import Alert, RuleGroup, ScrapeJob, rules_yaml, to_yaml
 from specs.part import APP, Context, Monitoring
@@ -203,7 +203,7 @@ def workload(
     context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[RuleGroup], *, runbooks: str, dashboards: str
 ) -> Workload:
     """Prometheus with every job and rule of the stack."""
-    files = {"prometheus.yml": to_yaml(configuration(context, jobs))}
+    files = {"prometheus.yml": to_yaml(configuration(context, jobs)), "consoles/index.html": console.PAGE}
     for group in groups:
         if group.alerts or group.records:
             files[f"rules/{group.name}.yml"] = rules_yaml(group, runbooks=runbooks, dashboards=dashboards)
@@ -217,6 +217,7 @@ def workload(
             f"--storage.tsdb.path={DATA}",
             f"--web.listen-address={context.addresses.listen(PORT)}",
             f"--web.external-url=http://{context.addresses.outside(NAME, PORT)}",
+            f"--web.console.templates={CONFIG}/consoles",
             "--web.enable-lifecycle",
             "--web.enable-otlp-receiver",
             "--web.enable-remote-write-receiver",
@@ -233,7 +234,8 @@ def workload(
         resources=Resources(memory="1Gi", cpu="250m"),
         volume=Volume(settings_volume(context)),
         extras=(Registry(),),
-        page="/targets",
+        # Built from its Go module it has no pages but this one.
+        page="/consoles/index.html" if context.on_one_machine else "/targets",
     )
 
 

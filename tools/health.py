@@ -107,7 +107,7 @@ def look(stack: Stack, home: Home | None) -> list[Health]:
 
 
 def table(found: list[Health], title: str, *, wide: bool) -> Table:
-    """Part, URL, health, and what it takes; `wide`: what it does, too."""
+    """Part, URL and health; `wide`: what it takes and what it does, too."""
     made = Table(
         title=title,
         title_justify="left",
@@ -118,20 +118,23 @@ def table(found: list[Health], title: str, *, wide: bool) -> Table:
     )
     for column in ("part", "url", "health"):
         made.add_column(column, no_wrap=True)
-    for column in ("memory", "up"):
-        made.add_column(column, no_wrap=True, justify="right")
     if wide:
+        for column in ("memory", "up"):
+            made.add_column(column, no_wrap=True, justify="right")
         made.add_column("what it does", no_wrap=True)
     for health in found:
         made.add_row(
             health.name,
             health.url,
             f"[green]{health.words}[/]" if health.healthy else f"[red]{health.words}[/]",
-            f"{health.memory / 2**20:.0f} MB" if health.memory else "",
-            _span(health.uptime) if health.uptime else "",
-            *([health.summary] if wide else []),
+            *(_details(health) if wide else []),
         )
     return made
+
+
+def _details(health: Health) -> list[str]:
+    memory = f"{health.memory / 2**20:.0f} MB" if health.memory else ""
+    return [memory, _span(health.uptime) if health.uptime else "", health.summary]
 
 
 def _span(seconds: float) -> str:

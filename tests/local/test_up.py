@@ -63,6 +63,16 @@ def test_prometheus_tells_the_health_of_parts_that_cannot_be_asked(local: Local)
         assert [seen[address] for address in dialled & seen.keys()] == [True], workload.name
 
 
+def test_prometheus_shows_people_its_targets_and_alerts(local: Local) -> None:
+    """Proves that the console page of a Prometheus without web pages renders, with every job and the Watchdog."""
+    eventually(lambda: local.query('ALERTS{alertname="Watchdog"}'))
+    page = httpx.get(f"{local.url(9090)}/consoles/index.html", timeout=5)
+    assert page.status_code == 200
+    assert "<td>Watchdog</td><td>firing</td>" in page.text
+    for entry in local.query("up"):
+        assert f"<td>{entry['metric']['job']}</td><td>{entry['metric']['instance']}</td>" in page.text
+
+
 def test_everything_listens_on_loopback_only(local: Local) -> None:
     """Proves that no program of the stack binds another address, TCP or UDP."""
     eventually(lambda: len(marked(local.home)) >= len(PARTS))

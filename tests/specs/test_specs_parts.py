@@ -262,6 +262,7 @@ def test_prometheus_takes_what_is_sent() -> None:
         "--storage.tsdb.path=.",
         "--web.listen-address=127.0.0.1:9090",
         "--web.external-url=http://127.0.0.1:9090",
+        "--web.console.templates=../config/consoles",
         "--web.enable-lifecycle",
         "--web.enable-otlp-receiver",
         "--web.enable-remote-write-receiver",

@@ -200,7 +200,8 @@ def test_make_help_lists_every_target() -> None:
     found = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert found is not None
     environment = {**os.environ, "MAKEFLAGS": ""}
-    done = subprocess.run(["make", "help"], cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "help"]
+    done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, check=True)
     listed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert sorted(listed) == sorted(found[1].split())
     assert all(len(words) > 10 for words in listed.values())

@@ -95,13 +95,18 @@ def write(stack: Stack, out: Path) -> int:
 
     Raises SettingsError when `out` holds something that no render wrote.
     """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise SettingsError(f"{out}: not a directory (accepted: a new or empty directory)")
     if out.exists() and any(out.iterdir()) and not (out / INVENTORY).is_file():
         raise SettingsError(f"{out}: not empty, and not from an earlier render (accepted: a new or empty directory)")
     found = files(stack)
-    if out.exists():
-        shutil.rmtree(out)
-    for path, text in found.items():
-        file = out / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    try:
+        if out.exists():
+            shutil.rmtree(out)
+        for path, text in found.items():
+            file = out / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise SettingsError(f"{problem.filename or out}: cannot be written: {problem.strerror}") from None
     return len(found)

@@ -112,6 +112,22 @@ def test_the_command_says_how_many(rendered: Mapping[str, Path], tmp_path: Path,
     assert said == f"{len(tree(rendered[name]))} files of stack {name} in {tmp_path / 'out'}\n"
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_directory_is_refused(tmp_path: Path, kind: str) -> None:
+    """Proves that an existing file or link is told in one line, and stays."""
+    out, target = tmp_path / "out", tmp_path / "target"
+    target.mkdir()
+    if kind == "file":
+        out.write_text("mine")
+    else:
+        out.symlink_to(target)
+    with pytest.raises(SettingsError) as refused:
+        render.write(stack("local"), out)
+    assert str(refused.value) == f"{out}: not a directory (accepted: a new or empty directory)"
+    assert list(target.iterdir()) == []
+    assert kind == "link" or out.read_text() == "mine"
+
+
 def test_a_directory_of_others_is_refused(tmp_path: Path) -> None:
     """Proves that nothing is deleted or written where something lies that no render wrote."""
     (tmp_path / "mine.txt").write_text("precious")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from specs import jaeger, loki, prometheus
+from specs import jaeger, loki, prometheus, telemetry
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import APP, Context, Monitoring
 from specs.programs import COLLECTOR
@@ -282,19 +282,7 @@ def configuration(context: Context) -> dict[str, Any]:
                     "exporters": ["otlp_http/loki"],
                 },
             },
-            "telemetry": {
-                "logs": {"level": "warn"},
-                "metrics": {
-                    "level": "normal",
-                    "readers": [
-                        {
-                            "pull": {
-                                "exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}
-                            }
-                        }
-                    ],
-                },
-            },
+            "telemetry": telemetry.own(addresses, METRICS),
         },
     }
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from specs import telemetry
 from specs.model import seconds
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
@@ -61,19 +62,7 @@ def configuration(context: Context) -> dict[str, Any]:
             "pipelines": {
                 "traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["jaeger_storage_exporter"]}
             },
-            "telemetry": {
-                "logs": {"level": "warn"},
-                "metrics": {
-                    "level": "normal",
-                    "readers": [
-                        {
-                            "pull": {
-                                "exporter": {"prometheus": {"host": addresses.host(), "port": addresses.port(METRICS)}}
-                            }
-                        }
-                    ],
-                },
-            },
+            "telemetry": telemetry.own(addresses, METRICS),
         },
         "extensions": {
             "healthcheckv2": {"use_v2": True, "http": {"endpoint": addresses.listen(HEALTH)}},

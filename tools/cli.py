@@ -51,23 +51,20 @@ def plainly(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _declared(name: str, *, absent: list[str]) -> Stack:
+def _declared(name: str) -> Stack:
+    """The stack as its file has it."""
     file = paths.stack_file(name)
-    return build(load(file), file=file.name, absent=absent)
-
-
-def _absent(stack: Stack) -> list[str]:
-    if not stack.context.on_one_machine:
-        return []
-    from components.runtimes.process import absent
-
-    return absent()
+    return build(load(file), file=file.name)
 
 
 def _runnable(name: str) -> Stack:
     """The stack as this machine can run it."""
-    asked = _declared(name, absent=[])
-    return _declared(name, absent=_absent(asked))
+    # Only here, since it takes Pulumi's SDK, which rendering does without.
+    from components import runtimes
+
+    file = paths.stack_file(name)
+    settings = load(file)
+    return build(settings, file=file.name, absent=runtimes.absent(settings))
 
 
 def _programs(stack: Stack) -> list[str]:
@@ -146,7 +143,7 @@ def preview(
 @plainly
 def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="Delete the data too.")] = False) -> None:
     """Stop everything of the stack. Data stays unless --purge."""
-    declared = _declared(stack, absent=[])
+    declared = _declared(stack)
     made = engine(stack, declared.context.settings)
     home = _home(declared, stack)
     if made.exists():
@@ -210,7 +207,7 @@ def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], st
     """Write every file the stack would place: no engine, network, daemon, cluster or secrets are needed."""
     from tools import render as rendering
 
-    count = rendering.write(_declared(stack, absent=[]), out)
+    count = rendering.write(_declared(stack), out)
     console.print(f"{count} files of stack {stack} in {out}", highlight=False)
 
 
@@ -218,7 +215,7 @@ def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], st
 @plainly
 def env(stack: StackName = "local") -> None:
     """Print shell lines for plain `pulumi` commands: eval "$(python -m tools.cli env)"."""
-    declared = _declared(stack, absent=[])
+    declared = _declared(stack)
     found, _ = environment(declared.context.settings.runtime)
     for key in sorted(found):
         if found[key] != os.environ.get(key) and (

@@ -1,6 +1,7 @@
 """Whether what a stack declares is there and healthy, as a table."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -68,9 +69,8 @@ def scraped(stack: Stack) -> dict[str, bool]:
     return {urlsplit(str(target["scrapeUrl"])).netloc: target["health"] == "up" for target in targets}
 
 
-def _inside(stack: Stack, workload: Workload) -> str:
-    """Health of a part whose ports stay inside its network: Prometheus, which is inside, tells."""
-    seen = scraped(stack)
+def _inside(stack: Stack, seen: Mapping[str, bool], workload: Workload) -> str:
+    """Health of a part whose ports stay inside its network: Prometheus, which is inside, tells what it has `seen`."""
     addresses = [stack.context.addresses.dial(workload.name, port.number) for port in workload.ports]
     answers = [seen[address] for address in addresses if address in seen]
     if not answers:
@@ -78,7 +78,7 @@ def _inside(stack: Stack, workload: Workload) -> str:
     return "healthy" if all(answers) else "cannot be scraped"
 
 
-def _look(stack: Stack, home: Home | None, workload: Workload) -> Health:
+def _look(stack: Stack, home: Home | None, seen: Mapping[str, bool], workload: Workload) -> Health:
     outside = stack.context.addresses.outside
     words, memory, uptime = _process(home, workload.name)
     health, page = workload.port(workload.probe.port), workload.ports[0]
@@ -87,7 +87,7 @@ def _look(stack: Stack, home: Home | None, workload: Workload) -> Health:
         words = (
             _ask(f"http://{outside(workload.name, health.number)}{workload.probe.path}")
             if reachable
-            else _inside(stack, workload)
+            else _inside(stack, seen, workload)
         )
     return Health(
         name=workload.name,
@@ -102,8 +102,10 @@ def _look(stack: Stack, home: Home | None, workload: Workload) -> Health:
 
 def look(stack: Stack, home: Home | None) -> list[Health]:
     """Every part of the stack, asked at the same time."""
+    # Every port of a process can be asked: only other runtimes keep some inside.
+    seen = scraped(stack) if home is None else {}
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(partial(_look, stack, home), stack.workloads))
+        return list(pool.map(partial(_look, stack, home, seen), stack.workloads))
 
 
 def table(found: list[Health], title: str, *, wide: bool) -> Table:

@@ -1,18 +1,24 @@
 """Alertmanager: who is told."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from specs.model import Secret
+from specs import history, messages, routing
+from specs.inbox import NAME as INBOX
+from specs.model import Secret, SettingsError, key_path
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import ALERTMANAGER
-from specs.settings import Receiver, Severity
+from specs.routing import DEAD_MANS_SWITCH, NOBODY, WATCHDOG, Route, SystemRoutes, Tree
+from specs.settings import KEY, MuteTime, Receiver, Severity
 from specs.workload import CONFIG, DATA, Check, Port, Probe, Reload, Resources, SecretRef, Volume, Workload
+
+__all__ = ["NAME", "PORT", "WATCHDOG", "configuration", "monitoring", "tree", "workload"]
 
 NAME = "alertmanager"
 PORT = 9093
-DEAD_MANS_SWITCH = "dead-mans-switch"
-WATCHDOG = "Watchdog"
+NO_ROUTES: Mapping[str, SystemRoutes] = MappingProxyType({})
 
 
 def monitoring(context: Context) -> Monitoring:
@@ -34,16 +40,18 @@ def monitoring(context: Context) -> Monitoring:
                     ),
                     Alert(
                         name="AlertmanagerNotificationsFailing",
+                        # A group that fails counts once an interval, 5 minutes: the window holds several. It waits as long as
+                        # it looks back, so that a failure that is followed by none is not told.
                         expr="""
-sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_failed_total[5m]))
+sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_failed_total[20m]))
 /
-sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_total[5m]) > 0)
+sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_total[20m]) > 0)
 > $threshold""",
                         threshold=0.01,
-                        for_="10m",
+                        for_="20m",
                         severity=Severity.CRITICAL,
                         summary="Notifications by {{ $labels.integration }} do not arrive",
-                        description="{{ $value | humanizePercentage }} of the notifications by {{ $labels.integration }} failed in 5 minutes (limit $threshold).",
+                        description="{{ $value | humanizePercentage }} of the notifications by {{ $labels.integration }} failed in 20 minutes (limit $threshold).",
                         action="Read Alertmanager's log: it names the receiver and the answer it got. Check the secret and the address.",
                     ),
                 ),
@@ -76,14 +84,12 @@ def _receiver(name: str, receiver: Receiver) -> tuple[dict[str, Any], dict[str, 
                 "api_url_file": secret("slack", receiver.slack.url),
                 "channel": receiver.slack.channel,
                 "send_resolved": True,
-                "title": "{{ .CommonAnnotations.summary }}",
-                "text": "{{ range .Alerts }}{{ .Annotations.description }}\n{{ .Annotations.runbook_url }}\n{{ end }}",
+                **messages.SLACK,
             }
         ]
     if receiver.pagerduty:
-        spec["pagerduty_configs"] = [
-            {"routing_key_file": secret("pagerduty", receiver.pagerduty.routing_key), "send_resolved": True}
-        ]
+        key = secret("pagerduty", receiver.pagerduty.routing_key)
+        spec["pagerduty_configs"] = [{"routing_key_file": key, "send_resolved": True, **messages.PAGERDUTY}]
     if receiver.email:
         mail = receiver.email
         spec["email_configs"] = [
@@ -95,32 +101,91 @@ def _receiver(name: str, receiver: Receiver) -> tuple[dict[str, Any], dict[str, 
                 "send_resolved": True,
                 **({"auth_username": mail.username} if mail.username else {}),
                 **({"auth_password_file": secret("email", mail.password)} if mail.password else {}),
+                **messages.EMAIL,
             }
         ]
     return spec, secrets
 
 
-def configuration(context: Context, inbox: str | None) -> tuple[dict[str, Any], dict[str, SecretRef]]:
+def tree(context: Context, inbox: str | None, routes: Mapping[str, SystemRoutes] = NO_ROUTES) -> Tree:
+    """Who is told: the routes of the stack and those of its systems' profiles.
+
+    Raises SettingsError for a receiver or a mute time that the stack does not declare.
+    """
+    alerting = context.settings.alerting
+    known = ", ".join(sorted(alerting.receivers)) or "none, since no receivers are declared"
+
+    def named(name: str, system: str) -> str:
+        if name in alerting.receivers or (inbox and not alerting.receivers):
+            return name
+        if not system:
+            at = key_path(f"{KEY}.alerting", next(at for found, at in alerting.named() if found == name))
+            raise SettingsError(f'{context.file}: {at}: "{name}" is not a receiver (accepted: {known})')
+        if alerting.stand_in:
+            return alerting.stand_in
+        raise SettingsError(
+            f"{context.file}: {KEY}.alerting.receivers.{name}: required by the routes of {system}.yaml, but missing"
+            f" (accepted: a receiver of that name, or one of {known} as stand_in for what profiles name)"
+        )
+
+    for system, own in routes.items():
+        for time in (name for names in own.mute.values() for name in names):
+            if time not in alerting.mute_times:
+                raise SettingsError(
+                    f"{context.file}: {KEY}.alerting.mute_times.{time}: required by the routes of {system}.yaml, but"
+                    " missing (accepted: hours of some days)"
+                )
+    default = named(alerting.default, "") if alerting.default else INBOX if inbox else NOBODY
+    return routing.tree(alerting, routes, default=default, named=named)
+
+
+def _route(route: Route) -> dict[str, Any]:
+    """Alertmanager's form of a route."""
+    return {
+        **({"receiver": route.receiver} if route.receiver else {}),
+        **({"matchers": [str(matcher) for matcher in route.matchers]} if route.matchers else {}),
+        **({"continue": True} if route.continues else {}),
+        **({"group_by": list(route.group_by)} if route.group_by else {}),
+        **({"group_wait": route.wait} if route.wait else {}),
+        **({"group_interval": route.interval} if route.interval else {}),
+        **({"repeat_interval": route.repeat} if route.repeat else {}),
+        **({"mute_time_intervals": list(route.mute)} if route.mute else {}),
+        **({"routes": [_route(inner) for inner in route.routes]} if route.routes else {}),
+    }
+
+
+def _mute_time(time: MuteTime) -> dict[str, Any]:
+    """Alertmanager's form of a mute time; it knows no times over midnight."""
+    over = time.from_ > time.to
+    ranges = [("00:00", time.to), (time.from_, "24:00")] if over else [(time.from_, time.to)]
+    return {
+        "times": [{"start_time": start, "end_time": end} for start, end in ranges if start != end],
+        **({"weekdays": list(time.weekdays)} if time.weekdays else {}),
+        "location": time.location,
+    }
+
+
+def configuration(
+    context: Context, inbox: str | None, routes: Mapping[str, SystemRoutes] = NO_ROUTES
+) -> tuple[dict[str, Any], dict[str, SecretRef]]:
     """Alertmanager's configuration and the secrets it reads from files.
 
     `inbox` is the base URL of the stack's own inbox: it takes what no receiver of the settings does.
     """
     alerting = context.settings.alerting
+    who = tree(context, inbox, routes)
     receivers: list[dict[str, Any]] = []
     secrets: dict[str, SecretRef] = {}
     for name, receiver in alerting.receivers.items():
         spec, files = _receiver(name, receiver)
         receivers.append(spec)
         secrets |= files
-    default = alerting.default
-    if default is None:
-        default = "inbox" if inbox else "nobody"
-        receivers.append(
-            {
-                "name": default,
-                **({"webhook_configs": [{"url": f"{inbox}/alerts", "send_resolved": True}]} if inbox else {}),
-            }
-        )
+    own = dict.fromkeys(route.receiver for route in routing.walk(who.root) if route.receiver)
+    for name in own:
+        if name in who.silent:
+            receivers.append({"name": name})
+        elif name not in alerting.receivers and name != DEAD_MANS_SWITCH:
+            receivers.append({"name": name, "webhook_configs": [{"url": f"{inbox}/alerts", "send_resolved": True}]})
     beat: dict[str, Any] = {"name": DEAD_MANS_SWITCH}
     if alerting.dead_mans_switch:
         spec, files = _receiver(DEAD_MANS_SWITCH, Receiver(webhook=alerting.dead_mans_switch))
@@ -130,47 +195,32 @@ def configuration(context: Context, inbox: str | None) -> tuple[dict[str, Any], 
     elif inbox:
         beat["webhook_configs"] = [{"url": f"{inbox}/beat", "send_resolved": False}]
     receivers.append(beat)
-    routes: list[dict[str, Any]] = [
-        {
-            "receiver": DEAD_MANS_SWITCH,
-            "matchers": [f'alertname = "{WATCHDOG}"'],
-            "group_by": ["alertname"],
-            "group_wait": "0s",
-            "group_interval": "1m",
-            # Alertmanager drops a repeat that comes earlier than this; a little under the group interval makes every beat count.
-            "repeat_interval": "50s",
-        }
+    times = [
+        {"name": name, "time_intervals": [_mute_time(time) for time in times]}
+        for name, times in alerting.mute_times.items()
     ]
-    for severity, names in alerting.routes.items():
-        routes += [
-            {"receiver": name, "matchers": [f'severity = "{severity.value}"'], "continue": index + 1 < len(names)}
-            for index, name in enumerate(names)
-        ]
-    grouping = alerting.grouping
     return {
         "global": {"resolve_timeout": "5m"},
-        "route": {
-            "receiver": default,
-            "group_by": list(grouping.by),
-            "group_wait": grouping.wait,
-            "group_interval": grouping.interval,
-            "repeat_interval": grouping.repeat,
-            "routes": routes,
-        },
+        "templates": [messages.FILE],
+        "route": _route(who.root),
         "inhibit_rules": [
             {
-                "source_matchers": ['severity = "critical"'],
-                "target_matchers": ['severity =~ "warning|info"'],
-                "equal": ["alertname", "cluster", "app", "service", "instance"],
+                "name": rule.name,
+                "source_matchers": [str(matcher) for matcher in rule.source],
+                "target_matchers": [str(matcher) for matcher in rule.target],
+                "equal": list(rule.equal),
             }
+            for rule in who.inhibitions
         ],
+        **({"time_intervals": times} if times else {}),
         "receivers": receivers,
+        **history.alertmanager_config(context),
     }, secrets
 
 
-def workload(context: Context, inbox: str | None) -> Workload:
-    """Alertmanager with the routes of the settings."""
-    config, secrets = configuration(context, inbox)
+def workload(context: Context, inbox: str | None, *, routes: Mapping[str, SystemRoutes] = NO_ROUTES) -> Workload:
+    """Alertmanager with the routes of the settings, and those of the profiles of systems by the system's name."""
+    config, secrets = configuration(context, inbox, routes)
     return Workload(
         name=NAME,
         program=context.program(ALERTMANAGER),
@@ -183,8 +233,9 @@ def workload(context: Context, inbox: str | None) -> Workload:
             f"--web.external-url=http://{context.addresses.outside(NAME, PORT)}",
             # One replica does not gossip; an empty address also keeps port 9094 shut.
             "--cluster.listen-address=",
+            *history.ALERTMANAGER_ARGS,
         ),
-        files={"alertmanager.yml": to_yaml(config)},
+        files={"alertmanager.yml": to_yaml(config), messages.FILE: messages.TEMPLATES},
         secrets=secrets,
         probe=Probe(port="http", path="/-/ready"),
         checks=(Check(("amtool", "check-config", "alertmanager.yml")),),

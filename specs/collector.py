@@ -1,12 +1,15 @@
 """The OpenTelemetry Collector: every span and log line passes through it."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from specs import jaeger, loki, prometheus, telemetry
+from specs import history, jaeger, loki, prometheus, telemetry
+from specs.log_formats import FORMATS, NORMAL, Format
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import APP, Context, Monitoring
 from specs.programs import COLLECTOR
-from specs.settings import LogFile, Severity
+from specs.settings import Severity
 from specs.workload import CONFIG, REGISTRY, Check, Port, Probe, Registry, Resources, Volume, Workload
 
 NAME = "collector"
@@ -85,90 +88,53 @@ max by (app, environment, service, instance, exporter) (otelcol_exporter_queue_s
     )
 
 
-def _json_operators() -> list[dict[str, Any]]:
-    """What turns a JSON line into a log record: time, severity, trace and service come out of the line."""
-    present = "attributes.{0} != nil"
-    return [
-        {"type": "json_parser", "parse_from": "body", "parse_to": "attributes", "on_error": "send_quiet"},
-        {
-            "type": "time_parser",
-            "if": f'{present.format("timestamp")} && attributes.timestamp matches "^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T"',
-            "parse_from": "attributes.timestamp",
-            "layout_type": "gotime",
-            "layout": "2006-01-02T15:04:05.999999999Z07:00",
-            "on_error": "send_quiet",
-        },
-        {
-            "type": "severity_parser",
-            "if": present.format("level"),
-            "parse_from": "attributes.level",
-            "overwrite_text": True,
-            "on_error": "send_quiet",
-        },
-        {
-            "type": "trace_parser",
-            "if": 'attributes.trace_id matches "^[0-9a-f]{32}$"',
-            "trace_id": {"parse_from": "attributes.trace_id"},
-            "span_id": {"parse_from": "attributes.span_id"},
-            "on_error": "send_quiet",
-        },
-        {
-            "type": "copy",
-            "if": present.format("service"),
-            "from": "attributes.service",
-            "to": 'resource["service.name"]',
-        },
-        {"type": "move", "if": present.format("message"), "from": "attributes.message", "to": "body"},
-    ]
-
-
-def _file_receiver(include: list[str], app: str, service: str, *, json: bool) -> dict[str, Any]:
+def _file_receiver(include: Sequence[str], log_format: Format, **resource: str) -> dict[str, Any]:
     return {
-        "include": include,
+        "include": list(include),
         "start_at": "beginning",
         "storage": "file_storage",
         "poll_interval": "500ms",
-        "resource": {"app": app, "service.name": service},
-        **({"operators": _json_operators()} if json else {}),
+        **({"multiline": {"line_start_pattern": log_format.starts}} if log_format.starts else {}),
+        **({"resource": resource} if resource else {}),
+        **({"operators": [dict(step) for step in log_format.operators]} if log_format.operators else {}),
     }
 
 
-def _registered(*, json: bool) -> dict[str, Any]:
-    """Follows what applications put below the registry: `logs/<app>/<service>.json` and `logs/<app>/<service>.log`."""
-    ending = "json" if json else "log"
-    receiver = _file_receiver([f"{REGISTRY}/logs/*/*.{ending}"], "", "", json=json)
-    del receiver["resource"]
+def _by_path(receiver: dict[str, Any], pattern: str, *more: Mapping[str, Any]) -> dict[str, Any]:
+    """`receiver` with app and service from the paths of its files."""
     receiver["include_file_path"] = True
     receiver["operators"] = [
         {
             "type": "regex_parser",
             "parse_from": 'attributes["log.file.path"]',
             "parse_to": "resource",
-            "regex": rf"logs/(?P<app>[^/]+)/(?P<service>[^/]+)\.{ending}$",
+            "regex": pattern,
         },
         {"type": "move", "from": "resource.service", "to": 'resource["service.name"]'},
-        *(_json_operators() if json else []),
+        *receiver.get("operators", []),
+        *more,
     ]
     return receiver
 
 
+def _registered(log_format: Format) -> dict[str, Any]:
+    """Follows what applications put below the registry: `logs/<app>/<service>.<ending of the format>`."""
+    receiver = _file_receiver([f"{REGISTRY}/logs/*/*{log_format.ending}"], log_format)
+    endings = (other.ending for other in FORMATS.values())
+    narrower = [ending for ending in endings if ending.endswith(log_format.ending) and ending != log_format.ending]
+    if narrower:
+        receiver["exclude"] = [f"{REGISTRY}/logs/*/*{ending}" for ending in narrower]
+    return _by_path(receiver, rf"logs/(?P<app>[^/]+)/(?P<service>[^/]+){re.escape(log_format.ending)}$")
+
+
 def _log_receivers(context: Context) -> dict[str, dict[str, Any]]:
-    receivers: dict[str, dict[str, Any]] = {
-        "file_log/registered_json": _registered(json=True),
-        "file_log/registered_text": _registered(json=False),
-    }
+    receivers = {f"file_log/registered_{name}": _registered(log_format) for name, log_format in FORMATS.items()}
     if context.on_one_machine:
         # The stack's own programs: supervisor keeps each one's output in <workload>/log/<workload>.log.
-        own = _file_receiver(["../../*/log/*.log"], APP, "", json=False)
-        own["include_file_path"] = True
-        own["operators"] = [
-            {
-                "type": "regex_parser",
-                "parse_from": 'attributes["log.file.path"]',
-                "parse_to": "resource",
-                "regex": r"/(?P<service>[^/]+)/log/[^/]+\.log$",
-            },
-            {"type": "move", "from": "resource.service", "to": 'resource["service.name"]'},
+        receivers["file_log/stack"] = _by_path(
+            _file_receiver(["../../*/log/*.log"], FORMATS["text"], app=APP),
+            r"/(?P<service>[^/]+)/log/[^/]+\.log$",
+            history.NOT_AN_EVENT,
             {
                 # logfmt and JSON alike name their level in the first part of the line.
                 "type": "regex_parser",
@@ -177,19 +143,50 @@ def _log_receivers(context: Context) -> dict[str, dict[str, Any]]:
                 "on_error": "send_quiet",
                 "severity": {"parse_from": "attributes.level", "overwrite_text": True},
             },
-        ]
-        receivers["file_log/stack"] = own
+        )
     for file in context.settings.log_files:
-        receivers[f"file_log/{file.name}"] = _followed(file)
+        receivers[f"file_log/{file.name}"] = _file_receiver(
+            file.include, FORMATS[file.format], **{"app": file.app, "service.name": file.service or file.name}
+        )
     return receivers
 
 
-def _followed(file: LogFile) -> dict[str, Any]:
-    return _file_receiver(list(file.include), file.app, file.name, json=file.format == "json")
+def _in_seconds(context: Context) -> list[str]:
+    """OTTL that says which sources count `duration` in seconds, also where an application registers their files."""
+    return [
+        'set(log.attributes["duration_unit"], "s") where log.attributes["duration_unit"] == nil'
+        f' and resource.attributes["app"] == "{file.app}"'
+        f' and resource.attributes["service.name"] == "{file.service or file.name}"'
+        for file in context.settings.log_files
+        if file.durations == "s"
+    ]
+
+
+def _transform(statements: Sequence[str]) -> dict[str, Any]:
+    return {"error_mode": "silent", "log_statements": list(statements)}
+
+
+def _events(context: Context) -> dict[str, Any]:
+    """What takes the alert history in, and the pipeline that it goes through."""
+    receiver = "file_log/alert_history" if context.on_one_machine else "webhookevent/alert_history"
+    made = history.file_receiver() if context.on_one_machine else history.webhook_receiver(context)
+    return {
+        "receivers": {receiver: made},
+        "processors": {"transform/alert_history": _transform(history.STATEMENTS)},
+        "service": {
+            "pipelines": {
+                "logs/alert_history": {
+                    "receivers": [receiver],
+                    "processors": ["memory_limiter", "transform/alert_history", "resource", "batch"],
+                    "exporters": ["otlp_http/loki"],
+                }
+            }
+        },
+    }
 
 
 def configuration(context: Context) -> dict[str, Any]:
-    """`collector.yml` as a value."""
+    """`collector.yml` as a value, all but the alert history."""
     addresses = context.addresses
     files = _log_receivers(context)
     settings = context.settings
@@ -230,6 +227,7 @@ def configuration(context: Context) -> dict[str, Any]:
                     {"key": "app", "from_attribute": "service.name", "action": "insert"},
                 ]
             },
+            "transform/logs": _transform((*_in_seconds(context), *NORMAL)),
         },
         "connectors": {
             "span_metrics": {
@@ -278,7 +276,7 @@ def configuration(context: Context) -> dict[str, Any]:
                 },
                 "logs": {
                     "receivers": ["otlp", *files],
-                    "processors": ["memory_limiter", "resource", "batch"],
+                    "processors": ["memory_limiter", "resource", "transform/logs", "batch"],
                     "exporters": ["otlp_http/loki"],
                 },
             },
@@ -289,6 +287,8 @@ def configuration(context: Context) -> dict[str, Any]:
 
 def workload(context: Context) -> Workload:
     """The collector as the one way in for traces and logs."""
+    # What takes posted events is not in every build of the collector, so a checker may not know it.
+    checked = ("collector.yml", "alert-history.yml") if context.on_one_machine else ("collector.yml",)
     return Workload(
         name=NAME,
         program=context.program(COLLECTOR),
@@ -303,11 +303,16 @@ def workload(context: Context) -> Workload:
             Port(name="zipkin", number=ZIPKIN, published=True),
             Port(name="health", number=HEALTH),
             Port(name="metrics", number=METRICS),
+            *(() if context.on_one_machine else (Port(name="alert-history", number=history.PORT),)),
         ),
-        args=(f"--config={CONFIG}/collector.yml",),
-        files={"collector.yml": to_yaml(configuration(context))},
+        # Two files that the collector merges; the first is whole without the second.
+        args=(f"--config={CONFIG}/collector.yml", f"--config={CONFIG}/alert-history.yml"),
+        files={
+            "collector.yml": to_yaml(configuration(context)),
+            "alert-history.yml": to_yaml(_events(context)),
+        },
         probe=Probe(port="health", path="/"),
-        checks=(Check(("otelcol", "validate", "--config=collector.yml")),),
+        checks=(Check(("otelcol", "validate", *(f"--config={name}" for name in checked))),),
         resources=Resources(memory="512Mi", cpu="100m"),
         volume=Volume("2Gi"),
         extras=(Registry(),),

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from specs.model import Model
+from specs.model import Address, Model, Name, problem_at
 from specs.part import Context, Monitoring
 from specs.settings import RuntimeKind
 from specs.workload import Workload
@@ -19,6 +19,35 @@ class ExporterSettings(Model):
 
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     """First port, where the exporter's usual one is taken; each further target takes the next."""
+
+
+class ServerTarget(Model):
+    """A server with an exporter of its own: one that the stack runs, or one that already runs."""
+
+    SERVER: ClassVar[str]
+    """Key that names the server."""
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+    """Keys that the stack's own exporter needs beside that."""
+
+    exporter: Address | None = None
+    """Where an exporter of the server already runs: the stack then only scrapes it."""
+    app: Name | None = None
+    """System that owns the server; none: the stack's own label."""
+
+    @model_validator(mode="after")
+    def _server_or_exporter(self) -> Self:
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if (self.SERVER in given) == ("exporter" in given):
+            raise ValueError(
+                f"a target is a server, or an exporter that already runs (accepted: either {self.SERVER} or exporter)"
+            )
+        unasked = sorted(given - {"exporter", "app"})
+        if self.exporter and unasked:
+            raise problem_at("not with exporter, which has its own settings (accepted: exporter, app)", unasked[0])
+        missing = [name for name in self.NEEDS if name not in given]
+        if not self.exporter and missing:
+            raise problem_at(f"required with {self.SERVER}, but missing (accepted: text)", missing[0])
+        return self
 
 
 S = TypeVar("S", bound=ExporterSettings)

@@ -14,6 +14,8 @@ from specs.workload import CONFIG, DATA, Port, Probe, Resources, SecretRef, Volu
 
 NAME = "grafana"
 PORT = 3000
+HOME = "observability/home.json"
+"""Dashboard that people see first."""
 ADMIN_PASSWORD = "grafana-admin-password"  # noqa: S105 - the name of a secret
 
 
@@ -37,6 +39,31 @@ sum by (app, environment, service, instance) (rate(grafana_http_request_duration
                         summary="Grafana answers with errors",
                         description="{{ $value | humanizePercentage }} of the requests fail (limit $threshold).",
                         action="Read Grafana's log; its database and the datasources come first.",
+                    ),
+                    Alert(
+                        name="GrafanaRequestsSlow",
+                        expr="""
+histogram_quantile(0.95, sum by (app, environment, service, instance, le) (rate(grafana_http_request_duration_seconds_bucket[10m]))) > $threshold
+and sum by (app, environment, service, instance) (rate(grafana_http_request_duration_seconds_count[10m])) > 0.1""",
+                        threshold=5,
+                        for_="15m",
+                        severity=Severity.WARNING,
+                        summary="Grafana is slow",
+                        description="The 95th percentile of its answers takes {{ $value | humanizeDuration }} (limit $threshold s).",
+                        action="See which datasource takes the time (grafana_datasource_request_duration_seconds), and which dashboard asks it for so much.",
+                    ),
+                    Alert(
+                        name="GrafanaDatasourceFailing",
+                        expr="""
+sum by (app, environment, service, instance, datasource) (rate(grafana_datasource_request_total{code=~"5.."}[5m]))
+/ (sum by (app, environment, service, instance, datasource) (rate(grafana_datasource_request_total[5m])) > 0)
+> $threshold""",
+                        threshold=0.1,
+                        for_="10m",
+                        severity=Severity.WARNING,
+                        summary="Grafana's datasource {{ $labels.datasource }} fails",
+                        description="{{ $value | humanizePercentage }} of the queries to {{ $labels.datasource }} end in an error (limit $threshold).",
+                        action="See whether what stands behind it is up, then which query it refuses (Grafana's log has both).",
                     ),
                 ),
             ),
@@ -87,8 +114,17 @@ def datasources(context: Context) -> dict[str, Any]:
                             "matcherRegex": "trace_id",
                             # Grafana replaces ${…} of provisioning files with environment variables; $$ is a dollar.
                             "url": "$${__value.raw}",
+                            "urlDisplayLabel": "Trace",
                             "datasourceUid": jaeger.NAME,
-                        }
+                        },
+                        {
+                            "name": "request",
+                            "matcherType": "label",
+                            "matcherRegex": "request_id",
+                            "url": '{app=~".+"} | request_id=`$${__value.raw}`',
+                            "urlDisplayLabel": "All lines of the request",
+                            "datasourceUid": loki.NAME,
+                        },
                     ]
                 },
             ),
@@ -101,14 +137,23 @@ def datasources(context: Context) -> dict[str, Any]:
                         "datasourceUid": loki.NAME,
                         "spanStartTimeShift": "-5m",
                         "spanEndTimeShift": "5m",
+                        # The collector gives every span the app that it is of.
+                        "tags": [{"key": "app", "value": "app"}],
                         "customQuery": True,
-                        "query": '{app=~".+"} | trace_id=`$${__trace.traceId}`',
+                        "query": "{$${__tags}} | trace_id=`$${__trace.traceId}`",
                     },
                     "tracesToMetrics": {
                         "datasourceUid": prometheus.NAME,
-                        "tags": [{"key": "service.name", "value": "service_name"}],
+                        "spanStartTimeShift": "-15m",
+                        "spanEndTimeShift": "15m",
+                        "tags": [{"key": "app", "value": "app"}, {"key": "service.name", "value": "service_name"}],
                         "queries": [
                             {"name": "Calls", "query": "sum(rate(traces_span_metrics_calls_total{$$__tags}[5m]))"},
+                            {
+                                "name": "Duration (p95)",
+                                "query": "histogram_quantile(0.95, sum by (le)"
+                                " (rate(traces_span_metrics_duration_seconds_bucket{$$__tags}[5m])))",
+                            },
                         ],
                     },
                     "nodeGraph": {"enabled": True},
@@ -143,7 +188,7 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
         ),
     }
     for path, dashboard in dashboards.items():
-        files[f"dashboards/{path}"] = json.dumps(dashboard, indent=2, sort_keys=True) + "\n"
+        files[f"dashboards/{path}"] = json.dumps(dashboard, indent=1, sort_keys=True) + "\n"
     return Workload(
         name=NAME,
         program=replace(context.program(GRAFANA), binary="python" if context.on_one_machine else GRAFANA.binary),
@@ -161,6 +206,7 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
             "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{config}/secrets/admin-password}}",
             "GF_USERS_ALLOW_SIGN_UP": "false",
             "GF_AUTH_ANONYMOUS_ENABLED": "false",
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{config}/dashboards/{HOME}",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
             "GF_LOG_LEVEL": "warn",

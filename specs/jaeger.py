@@ -47,6 +47,19 @@ def monitoring(context: Context) -> Monitoring:
                         description="{{ $value | humanize }} spans a second are refused at {{ $labels.instance }}.",
                         action="Jaeger is out of memory or its queue is full: see JaegerStorageFailing first, then give it more.",
                     ),
+                    Alert(
+                        name="JaegerIngestionStopped",
+                        # Quiet is no fault: only spans that applications sent and Jaeger did not get are.
+                        expr="""
+sum by (app, environment, service, instance) (rate({__name__=~"otelcol_receiver_accepted_spans(_total)?", service="jaeger"}[10m])) == 0
+and on (environment) sum by (environment) (rate({__name__=~"otelcol_receiver_accepted_spans(_total)?", service="collector"}[10m])) > $threshold""",
+                        threshold=0.1,
+                        for_="15m",
+                        severity=Severity.CRITICAL,
+                        summary="No span reaches Jaeger, though the collector takes spans in",
+                        description="{{ $labels.instance }} receives {{ $value }} spans a second while applications send some.",
+                        action="Look at the collector's exporter to Jaeger: does it reach it, does its queue fill (CollectorQueueFilling)?",
+                    ),
                 ),
             ),
         ),

@@ -1,9 +1,10 @@
 """Loki: stores and queries logs."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from specs import alertmanager
-from specs.monitoring import Alert, RuleGroup, to_yaml
+from specs import alertmanager, history, log_alerts
+from specs.monitoring import Alert, RuleGroup, rule_files, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import LOKI
 from specs.settings import Severity
@@ -12,6 +13,8 @@ from specs.workload import CONFIG, Check, Port, Probe, Resources, Volume, Worklo
 NAME = "loki"
 PORT = 3100
 GRPC = 9095
+TENANT = "fake"
+"""What Loki calls the tenant of a store without tenants."""
 
 
 def monitoring(context: Context) -> Monitoring:
@@ -85,15 +88,54 @@ time() - (
                         description="The last successful run was {{ $value | humanizeDuration }} ago: retention is not applied and the disk fills.",
                         action="Read Loki's log for the compactor's error; the working directory must be writable and survive restarts.",
                     ),
+                    Alert(
+                        name="LokiRuleFailures",
+                        expr="increase(loki_prometheus_rule_evaluation_failures_total[5m]) > $threshold",
+                        threshold=0,
+                        for_="5m",
+                        severity=Severity.CRITICAL,
+                        summary="Loki cannot evaluate rules of {{ $labels.rule_group }}",
+                        description="{{ $value | humanize }} evaluations failed in 5 minutes: the alerts on log lines are blind.",
+                        action="Loki's page /prometheus/api/v1/rules has the last error of each rule; a limit of queries is the usual reason.",
+                    ),
+                    Alert(
+                        name="LokiNotificationsFailing",
+                        expr="rate(loki_prometheus_notifications_errors_total[5m]) > $threshold",
+                        threshold=0,
+                        for_="10m",
+                        severity=Severity.CRITICAL,
+                        summary="Loki cannot reach Alertmanager",
+                        description="{{ $value | humanize }} notifications a second to {{ $labels.alertmanager }} fail.",
+                        action="See whether Alertmanager runs and answers at the address named.",
+                    ),
+                    Alert(
+                        name="AlertHistoryIncomplete",
+                        expr="""
+sum by (app, environment, service, instance) (
+  increase({__name__=~"alertmanager_events_dropped_total|alertmanager_event_output_drops_total"}[10m])
+) > $threshold""",
+                        threshold=0,
+                        severity=Severity.WARNING,
+                        summary="The alert history lacks notifications",
+                        description="{{ $value | humanize }} events of {{ $labels.instance }} were dropped in 10 minutes: people were told, but the history does not say so.",
+                        action="Where Alertmanager posts its events, the collector is away or slow: look at its health, and at the port alert-history.",
+                    ),
                 ),
             ),
         ),
     )
 
 
-def configuration(context: Context) -> dict[str, Any]:
+def log_groups() -> tuple[RuleGroup, ...]:
+    """Alerts on log lines, which Loki evaluates itself."""
+    return (log_alerts.GROUP, log_alerts.SLOW)
+
+
+def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
     """`loki.yml` as a value. One `retention` drives compactor, delete store and limits."""
     addresses = context.addresses
+    settings = context.settings
+    retention = settings.retention
     return {
         "auth_enabled": False,
         "analytics": {"reporting_enabled": False},
@@ -134,8 +176,12 @@ def configuration(context: Context) -> dict[str, Any]:
             "compaction_interval": "10m",
         },
         "limits_config": {
-            "retention_period": context.settings.retention.logs,
-            "reject_old_samples_max_age": context.settings.retention.logs,
+            "retention_period": retention.log_archive,
+            "retention_stream": [{"selector": history.SELECTOR, "priority": 1, "period": retention.alert_history}],
+            "reject_old_samples_max_age": retention.logs,
+            # Both limits are a tenant's, so they would hide the alert history too: what is kept can be searched.
+            "max_query_lookback": "0s",
+            "max_query_length": "0s",
             "allow_structured_metadata": True,
             "volume_enabled": True,
             "otlp_config": {
@@ -154,19 +200,28 @@ def configuration(context: Context) -> dict[str, Any]:
             "ring": {"kvstore": {"store": "inmemory"}},
             "enable_api": True,
             "alertmanager_url": f"http://{addresses.dial(alertmanager.NAME, alertmanager.PORT)}",
+            "evaluation_interval": settings.evaluation_interval,
+            "external_labels": {"cluster": settings.cluster, "environment": settings.environment},
+            # An alert's source is its query, in Grafana.
+            "external_url": dashboards,
+            "datasource_uid": NAME,
         },
     }
 
 
-def workload(context: Context) -> Workload:
-    """Loki as one process on a file system."""
+def workload(context: Context, groups: Sequence[RuleGroup], *, runbooks: str, dashboards: str) -> Workload:
+    """Loki as one process on a file system, with the rules of `groups`."""
+    rules = rule_files(groups, runbooks=runbooks, dashboards=dashboards)
     return Workload(
         name=NAME,
         program=context.program(LOKI),
         summary="stores and queries logs",
         ports=(Port(name="http", number=PORT, published=True), Port(name="grpc", number=GRPC)),
         args=(f"-config.file={CONFIG}/loki.yml",),
-        files={"loki.yml": to_yaml(configuration(context))},
+        files={
+            "loki.yml": to_yaml(configuration(context, dashboards=dashboards)),
+            **{f"rules/{TENANT}/{name}": text for name, text in rules.items()},
+        },
         probe=Probe(port="http", path="/ready", start_seconds=120),
         checks=(Check(("loki", "-config.file=loki.yml", "-verify-config")),),
         resources=Resources(memory="512Mi", cpu="200m"),

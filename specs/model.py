@@ -18,7 +18,7 @@ from specs.workload import SecretRef
 class Model(BaseModel):
     """Frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 M = TypeVar("M", bound=Model)
@@ -235,7 +235,19 @@ def _chosen(problems: Sequence[_Problem]) -> list[_Problem]:
             if others[0] is not problem:
                 continue
         chosen.append(problem)
-    return [problem for problem in chosen if not (problem.kind == "missing" and _misspelt(problem, chosen))]
+    return [
+        problem
+        for problem in chosen
+        if not (problem.kind == "missing" and _misspelt(problem, chosen))
+        and not (problem.kind == "too_short" and _below(problem, chosen))
+    ]
+
+
+def _below(short: _Problem, problems: Sequence[_Problem]) -> bool:
+    """Whether something is wrong inside of what seems too short: what is refused there was not counted."""
+    return any(
+        len(problem.path) > len(short.path) and problem.path[: len(short.path)] == short.path for problem in problems
+    )
 
 
 def _misspelt(missing: _Problem, problems: Sequence[_Problem]) -> bool:

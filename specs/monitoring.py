@@ -1,6 +1,8 @@
 """Alerts, recording rules and scrape jobs as values, and how they become Prometheus' YAML."""
 
-from collections.abc import Iterable, Mapping
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +11,8 @@ import yaml
 from specs.model import SettingsError
 from specs.settings import KEY, Override, Severity
 
+ENVIRONMENT = "environment"
+"""Stands in the place of a system in the names of alerts that are of none."""
 THRESHOLD = "$threshold"
 """Stands in an alert's expression and texts where its threshold belongs."""
 
@@ -36,6 +40,14 @@ class Alert:
     dashboard: str = ""
     """uid of the dashboard that shows it."""
     keep_firing_for: str = ""
+    of: str = ""
+    """System whose profile it is from; empty: it is about whatever its expression finds."""
+    level: str = ""
+    """Tells alerts of one name and app apart, as the label `level`; empty: their severity does."""
+    signal: str = ""
+    """Signal of the system `of` whose panels show the threshold; empty: none."""
+    below: bool = False
+    """Whether the signal is well above the threshold, and not below it."""
 
     def overridden(self, override: Override) -> "Alert":
         """The alert as this stack wants it."""
@@ -58,9 +70,13 @@ class RecordingRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleGroup:
-    """Rules that are evaluated together: one file under `rules/`."""
+    """Rules that are evaluated together."""
 
     name: str
+    file: str = ""
+    """Name of the file under `rules/` that it shares with others; empty: the group's own name."""
+    interval: str = ""
+    """How often it is evaluated; empty: as often as everything of the stack."""
     alerts: tuple[Alert, ...] = ()
     records: tuple[RecordingRule, ...] = ()
 
@@ -88,14 +104,12 @@ class ScrapeJob:
     """Address of an exporter that probes the targets (blackbox, json); empty: targets are scraped themselves."""
 
 
-class _Dumper(yaml.SafeDumper):
-    """YAML for people: texts of several lines as blocks, lists indented."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
-        super().increase_indent(flow, indentless=False)
+# libyaml writes the same bytes in a twentieth of the time; it is part of PyYAML's wheels.
+class _Dumper(yaml.CSafeDumper):
+    """YAML for people: texts of several lines as blocks."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)  # pyright: ignore[reportUnknownMemberType] - untyped in the stubs
 
@@ -113,8 +127,7 @@ def number(value: float) -> str:
     return f"{value:.10f}".rstrip("0").rstrip(".")
 
 
-def rules_yaml(group: RuleGroup, *, runbooks: str, dashboards: str) -> str:
-    """The rule file of `group`. `runbooks` and `dashboards` are the URLs that links start with."""
+def _rules(group: RuleGroup, *, runbooks: str, dashboards: str) -> list[dict[str, Any]]:
     rules: list[dict[str, Any]] = [
         {"record": record.record, "expr": record.expr.strip()}
         | ({"labels": dict(record.labels)} if record.labels else {})
@@ -131,6 +144,7 @@ def rules_yaml(group: RuleGroup, *, runbooks: str, dashboards: str) -> str:
             "severity": alert.severity.value,
             **({"app": alert.app} if alert.app else {}),
             **({"service": alert.service} if alert.service else {}),
+            **({"level": alert.level} if alert.level else {}),
         }
         rule["annotations"] = {
             "summary": alert.summary.replace(THRESHOLD, threshold),
@@ -139,7 +153,45 @@ def rules_yaml(group: RuleGroup, *, runbooks: str, dashboards: str) -> str:
             "dashboard_url": f"{dashboards}/d/{alert.dashboard or 'observability-stack'}",
         }
         rules.append(rule)
-    return to_yaml({"groups": [{"name": group.name, "rules": rules}]})
+    return rules
+
+
+def rule_files(groups: Iterable[RuleGroup], *, runbooks: str, dashboards: str) -> dict[str, str]:
+    """The rule files of `groups`, `<file>.yml` → text. `runbooks` and `dashboards` are the URLs that links start with."""
+    files: dict[str, list[dict[str, Any]]] = {}
+    for group in groups:
+        rules = _rules(group, runbooks=runbooks, dashboards=dashboards)
+        if rules:
+            pace = {"interval": group.interval} if group.interval else {}
+            files.setdefault(f"{group.file or group.name}.yml", []).append({"name": group.name, **pace, "rules": rules})
+    return {name: to_yaml({"groups": found}) for name, found in files.items()}
+
+
+def _overridden(alert: Alert, overrides: Mapping[str, Override]) -> Alert | None:
+    """`alert` with every override that names it, the narrower after the wider; None when the last word is to leave it
+    out."""
+    disabled = False
+    for key in override_keys(alert):
+        if key in overrides:
+            alert = alert.overridden(overrides[key])
+            disabled = overrides[key].disabled
+    return None if disabled else alert
+
+
+def override_keys(alert: Alert) -> tuple[str, ...]:
+    """What an override may call `alert`, the widest first: `[system/]name[@level]`, or `environment/…` for one that is
+    of no system's profile."""
+    levels = ("", f"@{alert.level or alert.severity.value}")
+    return tuple(f"{system}{alert.name}{level}" for system in ("", f"{alert.of or ENVIRONMENT}/") for level in levels)
+
+
+def _shortest(alert: Alert, known: Mapping[str, Sequence[Alert]]) -> str:
+    """The widest name that an override may have and still be about this alert's limit alone."""
+    return next(
+        key
+        for key in override_keys(alert)
+        if len({(each.of, each.level or each.severity.value) for each in known[key]}) == 1
+    )
 
 
 def override(groups: Iterable[RuleGroup], overrides: Mapping[str, Override], *, file: str) -> tuple[RuleGroup, ...]:
@@ -148,21 +200,32 @@ def override(groups: Iterable[RuleGroup], overrides: Mapping[str, Override], *, 
     Raises SettingsError for an override of an alert that does not exist, or of a threshold an alert has not got.
     """
     groups = tuple(groups)
-    known = {alert.name: alert for group in groups for alert in group.alerts}
+    known: dict[str, list[Alert]] = {}
+    for group in groups:
+        for alert in group.alerts:
+            for key in override_keys(alert):
+                known.setdefault(key, []).append(alert)
     for name, change in overrides.items():
         key = f"{file}: {KEY}.alerting.overrides.{name}"
         if name not in known:
-            raise SettingsError(f"{key}: unknown alert (accepted: {', '.join(sorted(known))})")
-        if change.threshold is not None and known[name].threshold is None:
+            near = difflib.get_close_matches(name, known, n=1)
+            accepted = ", ".join(sorted(key for key in known if not re.search("[/@]", key)))
+            raise SettingsError(
+                f"{key}: unknown alert (accepted: [<system>/]<alert>[@<severity>] with one of {accepted})"
+                + (f"; did you mean {near[0]}?" if near else "")
+            )
+        if change.threshold is None:
+            continue
+        if all(alert.threshold is None for alert in known[name]):
             raise SettingsError(f"{key}.threshold: this alert has no threshold (accepted: for, severity, disabled)")
+        # Limits of several rules may be of different units: each is set by a name of its own.
+        if len({(alert.of, alert.level or alert.severity.value) for alert in known[name]}) > 1:
+            own = sorted(dict.fromkeys(_shortest(alert, known) for alert in known[name]))
+            raise SettingsError(f"{key}.threshold: this alert has several limits (accepted: {', '.join(own)})")
     return tuple(
         replace(
             group,
-            alerts=tuple(
-                alert.overridden(overrides[alert.name]) if alert.name in overrides else alert
-                for alert in group.alerts
-                if not (alert.name in overrides and overrides[alert.name].disabled)
-            ),
+            alerts=tuple(kept for alert in group.alerts if (kept := _overridden(alert, overrides)) is not None),
         )
         for group in groups
     )

@@ -1,7 +1,7 @@
 """The typed, validated shape of a stack file: what stands under `observability:settings` of `Pulumi.<stack>.yaml`."""
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -86,22 +86,43 @@ class Retention(Model):
     metrics_size: Size | None = None
     """Upper bound of Prometheus' blocks; the older of both limits wins."""
     logs: Annotated[Duration, AfterValidator(_at_least_a_day)] = "7d"
-    """Loki's streams: at least a day, since its index has a period of a day."""
+    """Log lines can be searched for at least this long, and are taken in until they are this old; at least a day."""
+    log_archive: Annotated[Duration, AfterValidator(_at_least_a_day)] = "30d"
+    """Loki keeps log lines for this long, and searches what it keeps; at least `logs`."""
+    alert_history: Annotated[Duration, AfterValidator(_at_least_a_day)] = "90d"
+    """Loki keeps for this long who was told of which alert, and with what outcome."""
     traces: Duration = "7d"
     """Jaeger's spans."""
+
+    @model_validator(mode="after")
+    def _archive_is_longer(self) -> "Retention":
+        if seconds(self.log_archive) < seconds(self.logs):
+            raise problem_at(
+                f'"{self.log_archive}" is shorter than logs, which is {self.logs} (accepted: at least that)',
+                "log_archive",
+            )
+        return self
+
+
+LogFormat = Literal["json", "text", "nginx-access", "nginx-error", "postgres", "redis"]
+"""How the lines of a log are written."""
 
 
 class LogFile(Model):
     """A log file that the collector follows."""
 
     name: Name
-    """Becomes `service_name` of its lines unless a JSON line names its own service."""
+    """Names it."""
     app: Name
     """System that the lines belong to."""
+    service: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]*$")
+    """Becomes `service_name` of its lines unless a JSON line names its own; none: the name does."""
     include: Annotated[tuple[str, ...], Field(min_length=1)]
     """Globs of absolute paths."""
-    format: Literal["json", "text"] = "json"
-    """`json`: one object a line; `text`: the line is the message."""
+    format: LogFormat = "json"
+    """`json`: one object a line; `text`: the line is the message; the others as the programs write them (docs/logs.md)."""
+    durations: Literal["s", "ms"] = "ms"
+    """Unit of `duration` in its JSON lines."""
 
 
 class Webhook(Model):
@@ -161,6 +182,49 @@ class Receiver(Model):
         return self
 
 
+def _clock(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", value):
+        raise ValueError(f'"{value}" is not a time of day (accepted: "00:00" to "24:00", in quotes)')
+    return value
+
+
+Clock = Annotated[str, AfterValidator(_clock), Field(examples=["20:00"])]
+"""A time of day."""
+
+
+class MuteTime(Model):
+    """Hours of some days."""
+
+    from_: Annotated[Clock, Field(alias="from")] = "00:00"
+    """When it begins; in quotes, since YAML takes it for a number."""
+    to: Clock = "24:00"
+    """When it ends; before `from`: the hours from midnight on are of the same days."""
+    weekdays: tuple[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], ...] = ()
+    """None: every day."""
+    location: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", examples=["Europe/Berlin"])] = "UTC"
+    """Time zone of the hours and days."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> "MuteTime":
+        if self.from_ == self.to:
+            raise problem_at(f'"{self.to}" is when it begins (accepted: another time)', "to")
+        return self
+
+
+def _never_critical(value: Mapping[Severity, tuple[str, ...]]) -> Mapping[Severity, tuple[str, ...]]:
+    if Severity.CRITICAL in value:
+        raise problem_at("critical alerts are never muted (accepted: warning, info)", Severity.CRITICAL.value)
+    return value
+
+
+Mutes = Annotated[Mapping[Severity, tuple[Name, ...]], AfterValidator(_never_critical)]
+"""Names of mute times by severity."""
+ByService = Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], tuple[Name, ...]]
+"""Receivers by the value of the label `service`."""
+OWN_RECEIVERS = ("dashboards", "dead-mans-switch", "inbox", "nobody")
+"""Names of receivers that a stack has of its own."""
+
+
 class Grouping(Model):
     """Alertmanager's timings."""
 
@@ -191,31 +255,58 @@ class Alerting(Model):
     """Who is told of what, and how alerts differ from what ships."""
 
     receivers: Mapping[Name, Receiver] = Field(default_factory=dict[str, Receiver])
-    """By name. A process stack without any uses its own `inbox`."""
+    """By name. On a process stack without any, everyone who is named anywhere is a page of its own `inbox`."""
     routes: Mapping[Severity, tuple[Name, ...]] = Field(default_factory=dict[Severity, tuple[str, ...]])
-    """Receivers for a severity; severities that are not named go to `default`."""
+    """Receivers for a severity; severities that are not named go to `default`, but `info` goes to dashboards alone."""
+    services: ByService = Field(default_factory=dict[str, tuple[str, ...]])
+    """Receivers for the label `service`, told as well as those of the severity; `info` excepted."""
     default: Name | None = None
     """Receiver of everything that no route takes; required as soon as there are receivers."""
+    backup: Name | None = None
+    """Told as well when alerting itself is broken, since the usual channel may be what failed."""
+    stand_in: Name | None = None
+    """Takes the place of receivers that systems' profiles name and this stack does not declare."""
     dead_mans_switch: Webhook | None = None
     """What expects the Watchdog's beat, and raises the alarm when it stops."""
     grouping: Grouping = Grouping()
+    mute_times: Mapping[Name, Annotated[tuple[MuteTime, ...], Field(min_length=1)]] = Field(
+        default_factory=dict[str, tuple[MuteTime, ...]]
+    )
+    """Hours by name, for `mute` here and in systems' profiles."""
+    mute: Mutes = Field(default_factory=dict[Severity, tuple[str, ...]])
+    """Mute times in which a severity is told to nobody; never of `critical`."""
     overrides: Mapping[str, Override] = Field(default_factory=dict[str, Override])
     """By the alert's name; an unknown name is an error."""
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Alerting":
+        for name in self.receivers:
+            if name in OWN_RECEIVERS:
+                raise problem_at(f'"{name}" is a receiver of every stack (accepted: another name)', "receivers", name)
         if self.receivers and self.default is None:
             raise problem_at(
                 f"required with receivers, but missing (accepted: {', '.join(sorted(self.receivers))})", "default"
             )
-        used: list[tuple[str, tuple[str | int, ...]]] = [] if self.default is None else [(self.default, ("default",))]
-        for severity, names in self.routes.items():
-            used += [(name, ("routes", severity.value, index)) for index, name in enumerate(names)]
-        for name, at in used:
-            if name not in self.receivers:
-                known = ", ".join(sorted(self.receivers)) or "none, since no receivers are declared"
-                raise problem_at(f'"{name}" is not a receiver (accepted: {known})', *at)
+        for name, at in self.named():
+            # Without any, it depends on the runtime: a process stack has its inbox.
+            if self.receivers and name not in self.receivers:
+                raise problem_at(f'"{name}" is not a receiver (accepted: {", ".join(sorted(self.receivers))})', *at)
+        for severity, times in self.mute.items():
+            for index, name in enumerate(times):
+                if name not in self.mute_times:
+                    known = ", ".join(sorted(self.mute_times)) or "none, since no mute_times are declared"
+                    raise problem_at(f'"{name}" is not a mute time (accepted: {known})', "mute", severity.value, index)
         return self
+
+    def named(self) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+        """Every name of a receiver, and where it stands."""
+        for key in ("default", "backup", "stand_in"):
+            name: str | None = getattr(self, key)
+            if name is not None:
+                yield name, (key,)
+        for key, routes in (("routes", self.routes), ("services", self.services)):
+            for value, names in routes.items():
+                yield from ((name, (key, str(value), index)) for index, name in enumerate(names))
 
 
 class Kubernetes(Model):
@@ -265,6 +356,9 @@ class Settings(Model):
     """Log files of this machine that the collector follows, beside what applications register."""
     exporters: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict[str, Mapping[str, Any]])
     """By the exporter's name; each takes its own settings (docs/exporters.md)."""
+    systems: Mapping[Name, Mapping[str, Any]] = Field(default_factory=dict[str, Mapping[str, Any]])
+    """Monitored systems by name, each with its addresses here (docs/adding-a-system.md); `{}` for one whose parts
+    register themselves."""
     alerting: Alerting = Alerting()
     versions: Mapping[str, str] = Field(default_factory=dict[str, str])
     """Image tags by program, where this stack wants another than the one shipped."""

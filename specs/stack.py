@@ -5,14 +5,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import dashboards
-from specs import alertmanager, applications, collector, exporters, grafana, inbox, jaeger, loki, outputs, prometheus
+from specs import (
+    alertmanager,
+    applications,
+    collector,
+    exporters,
+    grafana,
+    inbox,
+    jaeger,
+    loki,
+    objectives,
+    outputs,
+    prometheus,
+    routing,
+    system,
+)
 from specs import programs as known_programs
 from specs.addresses import Addresses, Cluster, Containers, Loopback
 from specs.exporter import Exporting
 from specs.model import SettingsError, parse
 from specs.monitoring import RuleGroup, ScrapeJob, override
-from specs.part import Context
+from specs.part import APP, Context
 from specs.settings import KEY, RuntimeKind, Settings
+from specs.system import System
 from specs.workload import Program, SecretRef, Workload
 
 
@@ -22,8 +37,12 @@ class Stack:
 
     context: Context
     workloads: tuple[Workload, ...]
+    systems: tuple[System, ...]
     jobs: tuple[ScrapeJob, ...]
     groups: tuple[RuleGroup, ...]
+    """Rules that Prometheus evaluates."""
+    log_groups: tuple[RuleGroup, ...]
+    """Rules that Loki evaluates."""
     dashboards: Mapping[str, Mapping[str, Any]]
     """`<folder>/<uid>.json` → dashboard."""
     left_out: tuple[str, ...]
@@ -50,6 +69,10 @@ class Stack:
         return outputs.outputs(self.context, home=home, names=self.names)
 
 
+_CONFIG_MAP = 1_000_000
+"""Bytes of files that a pod can have: a little less than etcd takes."""
+
+
 def addresses(settings: Settings) -> Addresses:
     """How the settings' runtime lays out its network."""
     match settings.runtime:
@@ -61,10 +84,10 @@ def addresses(settings: Settings) -> Addresses:
             return Cluster(namespace=settings.kubernetes.namespace)
 
 
-def _exporters(context: Context) -> dict[str, Exporting]:
+def _exporters(context: Context, systems: Sequence[System]) -> dict[str, Exporting]:
     known = exporters.discover()
     found: dict[str, Exporting] = {}
-    for name, value in context.settings.exporters.items():
+    for name, value in system.exporter_settings(systems, context.settings.exporters, file=context.file).items():
         key = f"{KEY}.exporters.{name}"
         if name not in known:
             raise SettingsError(f"{context.file}: {key}: unknown exporter (accepted: {', '.join(known)})")
@@ -76,6 +99,25 @@ def _exporters(context: Context) -> dict[str, Exporting]:
             )
         found[name] = exporter.build(context, parse(exporter.settings, value, file=context.file, key=key))
     return found
+
+
+def _exported(exporting: Mapping[str, Exporting], systems: Sequence[System]) -> set[str]:
+    """Exporters whose samples the stack may have: its own, and those of systems that register themselves."""
+    named = {name for each in systems for name in each.profile.exporters}
+    return {*exporting, *named, *(["json"] if any(each.profile.json_pages for each in systems) else [])}
+
+
+def _rules_of(systems: Sequence[System]) -> tuple[RuleGroup, ...]:
+    """Recording rules, objectives and alerts of the systems."""
+    promised = any(each.profile.objectives for each in systems)
+    return (
+        *(
+            group
+            for each in systems
+            for group in (system.records(each), objectives.records(each), *system.alert_groups(each))
+        ),
+        *(objectives.groups() if promised else ()),
+    )
 
 
 def _refuse_clashes(context: Context, workloads: Sequence[Workload]) -> None:
@@ -107,6 +149,38 @@ def _refuse_clashes(context: Context, workloads: Sequence[Workload]) -> None:
             )
 
 
+def _refuse_twins(context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[RuleGroup]) -> None:
+    """Scrape jobs, and groups of one file, of the same name: Prometheus takes neither."""
+    names = [job.name for job in jobs]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(
+                f"{context.file}: {KEY}.systems: {name} would be the scrape job of two (accepted: another job in the"
+                " service of one's profile)"
+            )
+    seen: set[tuple[str, str]] = set()
+    for group in groups:
+        place = (group.file or group.name, group.name)
+        if place in seen:
+            raise SettingsError(
+                f"{context.file}: {KEY}.systems.{place[0]}: {group.name} would be two groups of rules (accepted: another"
+                " name for the system, or another group of its alerts)"
+            )
+        seen.add(place)
+
+
+def _refuse_bulk(context: Context, workloads: Sequence[Workload]) -> None:
+    """More files than a cluster holds for one pod."""
+    if context.settings.runtime is RuntimeKind.KUBERNETES:
+        for workload in workloads:
+            size = sum(len(text.encode()) for text in workload.files.values())
+            if size > _CONFIG_MAP:
+                raise SettingsError(
+                    f"{context.file}: {KEY}.systems: {workload.name} would have {size} bytes of files"
+                    f" (accepted: at most {_CONFIG_MAP}, since a ConfigMap holds no more; watch fewer systems by one stack)"
+                )
+
+
 def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack:
     """The stack that `settings`, read from `file`, declare.
 
@@ -116,9 +190,16 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     Raises SettingsError naming file and key.
     """
     absent = frozenset(absent)
+    systems = system.load(settings, file=file)
+    settings = settings.model_copy(update={"log_files": (*settings.log_files, *system.log_files(systems))})
     context = Context(settings=settings, addresses=addresses(settings), file=file)
-    exporting = _exporters(context)
+    exporting = _exporters(context, systems)
     left_out: list[str] = []
+    if settings.log_files and not context.on_one_machine:
+        left_out.append(
+            f"log files: not followed on {settings.runtime.value}, where the collector sees no host's files;"
+            " applications hand their lines on by OTLP or Loki's push address"
+        )
     for name, found in list(exporting.items()):
         missing = sorted({workload.program.binary for workload in found.workloads} & absent)
         if missing:
@@ -128,7 +209,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     if settings.grafana and not with_grafana:
         left_out.append("grafana: left out, since there is no grafana on PATH; everything else works without it")
     own_inbox = context.on_one_machine and (
-        settings.alerting.default is None or settings.alerting.dead_mans_switch is None
+        not settings.alerting.receivers or settings.alerting.dead_mans_switch is None
     )
 
     monitorings = [
@@ -140,24 +221,36 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         *([inbox.monitoring(context)] if own_inbox else []),
         *(found.monitoring for found in exporting.values()),
     ]
-    others = [job for monitoring in monitorings for job in monitoring.jobs]
+    others = [*(job for monitoring in monitorings for job in monitoring.jobs), *system.jobs(context, systems)]
     own = prometheus.monitoring(context, others)
     jobs = (*own.jobs, *others)
-    groups = override(
-        (*own.groups, applications.GROUP, *(group for monitoring in monitorings for group in monitoring.groups)),
+    of_logs = loki.log_groups()
+    every = override(
+        (
+            *own.groups,
+            applications.group([each.name for each in systems]),
+            *(group for monitoring in monitorings for group in monitoring.groups),
+            *_rules_of(systems),
+            *of_logs,
+        ),
         settings.alerting.overrides,
         file=file,
     )
-    boards = dashboards.render()
+    groups, log_groups = every[: -len(of_logs)], every[-len(of_logs) :]
+    boards = dashboards.render(systems, groups, absent=exporters.discover().keys() - _exported(exporting, systems))
+    routes = {each.name: each.profile.routes for each in systems}
     inbox_url = f"http://{context.addresses.dial(inbox.NAME, inbox.PORT)}" if own_inbox else None
     runbooks = settings.links.runbooks or (
         f"http://{context.addresses.outside(inbox.NAME, inbox.PORT)}/runbooks" if own_inbox else "docs/runbooks"
     )
     grafana_url = f"http://{context.addresses.outside(grafana.NAME, grafana.PORT)}"
+    who = alertmanager.tree(context, inbox_url, routes)
+    told = [alert for group in every for alert in group.alerts]
+    routing.refuse_defects(file, who, routing.occurrences(told, apps=(APP, *routes), services=who.services))
     workloads = (
         prometheus.workload(context, jobs, groups, runbooks=runbooks.rstrip("/"), dashboards=grafana_url),
-        alertmanager.workload(context, inbox_url),
-        loki.workload(context),
+        alertmanager.workload(context, inbox_url, routes=routes),
+        loki.workload(context, log_groups, runbooks=runbooks.rstrip("/"), dashboards=grafana_url),
         jaeger.workload(context),
         collector.workload(context),
         *([grafana.workload(context, boards)] if with_grafana else []),
@@ -165,11 +258,15 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         *(workload for found in exporting.values() for workload in found.workloads),
     )
     _refuse_clashes(context, workloads)
+    _refuse_bulk(context, workloads)
+    _refuse_twins(context, jobs, every)
     return Stack(
         context=context,
         workloads=workloads,
+        systems=systems,
         jobs=jobs,
         groups=groups,
+        log_groups=log_groups,
         dashboards=boards,
         left_out=tuple(left_out),
     )

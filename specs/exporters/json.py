@@ -1,6 +1,7 @@
 """json_exporter: numbers out of JSON pages that speak no Prometheus."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from specs.settings import Severity
 from specs.workload import CONFIG, Port, Probe, Resources, Workload
 
 NAME = "json-exporter"
+DASHBOARD = "exporter-json"
 
 
 class JsonTarget(Model):
@@ -35,24 +37,51 @@ class JsonSettings(ExporterSettings):
     targets: Mapping[Name, JsonTarget] = Field(min_length=1)
 
 
-ALERTS = (
-    Alert(
-        name="JsonPageUnreadable",
-        expr='up{job="json"} == 0',
-        for_="5m",
-        severity=Severity.WARNING,
-        summary="The JSON page {{ $labels.instance }} cannot be read",
-        description="The exporter got no JSON from {{ $labels.instance }} for 5 minutes (up is {{ $value }}).",
-        action="Open the page: does it answer, and is it still of the shape that the settings describe?",
-    ),
-)
+STATUS_CODES = (200, 503)
+"""A page that says with its status that something is ill still has its numbers."""
+
+
+def _fewer(target: Target, numbers: int) -> str:
+    where = f'job="json", app="{target.labels["app"]}", instance={json.dumps(target.address)}'
+    return f"scrape_samples_scraped{{{where}}} < {numbers}"
+
+
+def _alerts(settings: JsonSettings, targets: Sequence[Target]) -> tuple[Alert, ...]:
+    fewer = (_fewer(target, len(page.metrics)) for target, page in zip(targets, settings.targets.values(), strict=True))
+    return (
+        Alert(
+            name="JsonPageUnreadable",
+            # The exporter answers all the same, without what it did not find; ServiceDown tells when it does not.
+            expr=f'({" or ".join(fewer)}) and up{{job="json"}} == 1',
+            for_="5m",
+            severity=Severity.WARNING,
+            summary="The JSON page {{ $labels.instance }} lacks numbers",
+            description="{{ $labels.instance }} has answered for 5 minutes, but with only {{ $value }} of the numbers that the settings name.",
+            action="Open the page: is it JSON, and does it still have every path that the settings name? The exporter's log says which one it misses.",
+            dashboard=DASHBOARD,
+        ),
+        Alert(
+            name="JsonPageSlow",
+            expr='scrape_duration_seconds{job="json"} > $threshold',
+            threshold=5,
+            for_="5m",
+            severity=Severity.WARNING,
+            summary="The JSON page {{ $labels.instance }} is slow",
+            description="Reading {{ $labels.instance }} takes {{ $value | humanizeDuration }} (limit $threshold s); after the timeout its metrics are missing.",
+            action="Ask for the page by hand and see which of the things that it checks takes so long.",
+            dashboard=DASHBOARD,
+        ),
+    )
 
 
 def build(context: Context, settings: JsonSettings) -> Exporting:
     """One workload that reads every page."""
     port = settings.port or EXPORTER.port
     modules = {
-        name: {"metrics": [{"name": metric, "path": path} for metric, path in target.metrics.items()]}
+        name: {
+            "metrics": [{"name": metric, "path": path} for metric, path in target.metrics.items()],
+            "valid_status_codes": list(STATUS_CODES),
+        }
         for name, target in settings.targets.items()
     }
     workload = Workload(
@@ -77,7 +106,7 @@ def build(context: Context, settings: JsonSettings) -> Exporting:
                 context.job(NAME, port),
                 ScrapeJob(name="json", targets=targets, path="/probe", through=context.addresses.dial(NAME, port)),
             ),
-            groups=(RuleGroup(name="json", alerts=ALERTS),),
+            groups=(RuleGroup(name="json", alerts=_alerts(settings, targets)),),
         ),
     )
 

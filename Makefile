@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLI := $(BIN)/python -m tools.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview down status logs render demo demo-stop test check bench docs lock clean
+.PHONY: help setup up preview down status logs render demo demo-stop load test check bench docs lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,18 @@ logs: $(VENV)/.stamp ## what the programs say (PART=loki FOLLOW=1)
 render: $(VENV)/.stamp ## write every file the stack would place (OUT=dir)
 	@$(CLI) render --stack $(STACK) --out $(OUT)
 
-demo: $(VENV)/.stamp-dev ## run the sample app under a light load (SCENARIO=errors|slow|database-down|…)
-	@$(CLI) demo --stack $(STACK) --scenario $(or $(SCENARIO),normal) --run-time $(or $(RUN_TIME),2m)
+demo: $(VENV)/.stamp-dev ## run the sample app (SCENARIO=errors|slow|…), or SYSTEM=roadtrip in trouble (SCENARIO=<alert>)
+	@$(CLI) demo --stack $(STACK) $(if $(SYSTEM),--system $(SYSTEM)) --scenario $(or $(SCENARIO),normal) \
+	  $(if $(RUN_TIME),--run-time $(RUN_TIME))
 
 demo-stop: $(VENV)/.stamp ## stop the sample app
 	@$(CLI) demo-stop
+
+load: $(VENV)/.stamp-dev ## put TARGET=… under load and judge it (SHAPE=normal|stress|spike|endpoints)
+	@$(CLI) load --stack $(STACK) $(if $(SHAPE),--shape $(SHAPE)) $(if $(TARGET),--target $(TARGET)) $(if $(APP),--app $(APP)) \
+	  $(if $(SCALE),--scale $(SCALE)) $(if $(USERS),--users $(USERS)) $(if $(RUN_TIME),--run-time $(RUN_TIME)) \
+	  $(if $(ENDPOINTS),--endpoints "$(ENDPOINTS)") $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(REPORT),--report $(REPORT)) \
+	  $(if $(OTLP),--otlp $(OTLP)) $(if $(ALLOW_REMOTE),--allow-remote $(ALLOW_REMOTE)) $(if $(WEB),--web $(WEB))
 
 test: $(VENV)/.stamp-dev ## set up and run all tests (ARGS=… goes to pytest)
 	@$(BIN)/python -m tools.native ensure --group tests

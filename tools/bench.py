@@ -1,49 +1,47 @@
 """`make bench`: how long things take and how much memory they need, on a stack of its own beside any that runs.
 
     python -m tools.bench --runs 3
+    python -m tools.bench --only scale
 
 These are benchmarks, not tests: a missed target is said in red, and the exit status stays 0.
 """
 
 import json
-import os
-import platform
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Annotated, Any
 
+import httpx
 import psutil
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from processes import keeper, place, supervision
 from processes.errors import ProcessError
 from specs.model import SettingsError
 from specs.settings import load
 from specs.stack import Stack, build
-from tools import paths
+from tools import bench_scale, paths
+from tools.bench_report import BenchError, Measured, Memory, Report, machine, write_document
 from tools.native import NativeError
 from tools.scratch import CommandError, Scratch
 
 NAME = "bench"
 OFFSET = 15000
 DOCUMENT = paths.ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 _IDLE_SECONDS = 60
 _COMMAND_SECONDS = 300.0
 _HEALTH_SECONDS = 120.0
@@ -55,130 +53,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
-class BenchError(Exception):
-    """Something cannot be measured; `str()` says what."""
+class Part(StrEnum):
+    """What can be measured by itself."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
-    """One thing, measured some times."""
-
-    what: str
-    values: tuple[float, ...]
-    target: float | None = None
-    """What the median is to be below."""
-    unit: str = "s"
-
-    @property
-    def median(self) -> float:
-        """The middle one."""
-        return statistics.median(self.values)
-
-    @property
-    def ok(self) -> bool | None:
-        """Whether the target is met; None when there is none."""
-        return None if self.target is None else self.median < self.target
-
-    def shown(self, value: float) -> str:
-        """A value with its unit."""
-        return f"{value:.0f} MB" if self.unit == "MB" else f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
-
-    @property
-    def spread(self) -> str:
-        """The least and the most."""
-        low, high = self.shown(min(self.values)), self.shown(max(self.values))
-        return "" if len(self.values) == 1 else f"{low} to {high}"
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What a part takes, in MB."""
-
-    part: str
-    rss: float
-    pss: float | None
-    """None where the kernel does not tell."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """Everything measured, and where."""
-
-    machine: str
-    date: str
-    measured: tuple[Measured, ...]
-    memory: tuple[Memory, ...]
-
-    def json(self) -> str:
-        """The same for machines."""
-        found = {
-            "machine": self.machine,
-            "date": self.date,
-            "measured": [
-                {
-                    "what": one.what,
-                    "unit": one.unit,
-                    "values": [round(value, 3) for value in one.values],
-                    "median": round(one.median, 3),
-                    "target": one.target,
-                    "ok": one.ok,
-                }
-                for one in self.measured
-            ],
-            "memory": [
-                {
-                    "part": one.part,
-                    "rss_mb": round(one.rss, 1),
-                    "pss_mb": None if one.pss is None else round(one.pss, 1),
-                }
-                for one in self.memory
-            ],
-        }
-        return json.dumps(found, indent=2) + "\n"
-
-    def markdown(self) -> str:
-        """The same for docs/benchmarks.md."""
-        lines = [
-            f"{self.date}; {self.machine}.",
-            "",
-            "| what | median | range | target | met |",
-            "|---|--:|--:|--:|---|",
-        ]
-        for one in self.measured:
-            target = "" if one.target is None else f"< {one.target:g} {one.unit}"
-            met = {None: "", True: "yes", False: "**no**"}[one.ok]
-            lines.append(f"| {one.what} | {one.shown(one.median)} | {one.spread} | {target} | {met} |")
-        lines += ["", "Idle memory by part:", "", "| part | RSS | PSS |", "|---|--:|--:|"]
-        lines += [f"| {one.part} | {one.rss:.1f} MB | {_megabytes(one.pss)} |" for one in self.memory]
-        return "\n".join(lines)
-
-    def tables(self) -> tuple[Table, Table]:
-        """The same for people at a terminal."""
-        times = Table(
-            title="benchmarks", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False
-        )
-        times.add_column("what")
-        for column in ("median", "range", "target"):
-            times.add_column(column, justify="right", no_wrap=True)
-        times.add_column("ok?", no_wrap=True)
-        for one in self.measured:
-            target = "" if one.target is None else f"< {one.target:g} {one.unit}"
-            met = {None: "", True: "[green]yes[/]", False: "[red]missed[/]"}[one.ok]
-            colour = "red" if one.ok is False else "none"
-            times.add_row(one.what, f"[{colour}]{one.shown(one.median)}[/]", one.spread, target, met)
-        memory = Table(
-            title="idle memory", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False
-        )
-        memory.add_column("part")
-        for column in ("RSS", "PSS"):
-            memory.add_column(column, justify="right")
-        for part in self.memory:
-            memory.add_row(part.part, f"{part.rss:.1f} MB", _megabytes(part.pss))
-        return times, memory
-
-
-def _megabytes(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} MB"
+    STACK = "stack"
+    SCALE = "scale"
 
 
 @dataclass
@@ -229,11 +108,8 @@ class Bench:
 
     scratch: Scratch
     hook: Receiver
-    began: float = field(default_factory=time.monotonic)
-
-    def say(self, words: str) -> None:
-        """A line of progress."""
-        console.print(f"{time.monotonic() - self.began:5.0f} s  {words}", highlight=False)
+    say: Callable[[str], None]
+    """Prints a line of progress."""
 
     def write(self) -> Stack:
         """The stack file: the shipped local stack at its default intervals, with a receiver of ours."""
@@ -390,28 +266,6 @@ def _pss(pid: int) -> float | None:
     return int(found[1]) / 1024 if found else None
 
 
-def machine() -> str:
-    """This machine in a few words."""
-    try:
-        system = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        system = platform.system()
-    memory = psutil.virtual_memory().total / 2**30
-    load = os.getloadavg()[0]
-    return (
-        f"{os.cpu_count()} cores, {memory:.0f} GB, {system}, Python {platform.python_version()}, load before {load:.1f}"
-    )
-
-
-def write_document(report: Report, document: Path) -> None:
-    """Put the report between the document's markers. Raises BenchError when they are not there."""
-    text = document.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise BenchError(f"{document}: the lines {BEGIN} and {END} must stand in it, once")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    document.write_text(f"{before}{BEGIN}\n\n{report.markdown()}\n\n{END}{after}", encoding="utf-8")
-
-
 @contextmanager
 def _ending_well() -> Generator[None]:
     """A wish to end, however it comes, is a KeyboardInterrupt."""
@@ -444,17 +298,31 @@ def _clean_up(scratch: Scratch, directory: Path) -> None:
             signal.signal(number, handler)
 
 
-def measure(runs: int) -> Report:
-    """Everything, on a stack that is gone afterwards."""
-    about, date = machine(), time.strftime("%Y-%m-%d")
+def _on_a_stack(runs: int, say: Callable[[str], None]) -> tuple[tuple[Measured, ...], tuple[Memory, ...]]:
+    """Times and memory of a stack that is gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="observability-bench-"))
     scratch = Scratch(project=directory / "project", name=NAME, offset=OFFSET)
     try:
         Scratch.make(directory / "project", NAME, OFFSET)
         with receiver() as hook:
-            measured, memory = Bench(scratch, hook).run(runs)
+            return Bench(scratch, hook, say).run(runs)
     finally:
         _clean_up(scratch, directory)
+
+
+def measure(runs: int, parts: Collection[Part]) -> Report:
+    """What is asked for; nothing that ran for it is left."""
+    about, date, began = machine(), time.strftime("%Y-%m-%d"), time.monotonic()
+    measured: tuple[Measured, ...] = ()
+    memory: tuple[Memory, ...] = ()
+
+    def say(words: str) -> None:
+        console.print(f"{time.monotonic() - began:5.0f} s  {words}", highlight=False)
+
+    if Part.STACK in parts:
+        measured, memory = _on_a_stack(runs, say)
+    if Part.SCALE in parts:
+        measured = (*measured, *bench_scale.run(runs, say))
     return Report(machine=about, date=date, measured=measured, memory=memory)
 
 
@@ -463,11 +331,16 @@ def main(
     runs: Annotated[int, typer.Option(min=1, max=20, help="How often each time is measured.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the same to, as JSON.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Rewrite the table of docs/benchmarks.md.")] = False,
+    only: Annotated[Part | None, typer.Option(help="A part by itself; none: everything.")] = None,
 ) -> None:
-    """Measure the stack: times of up, of starting, of rendering and of an alert, and memory. Takes some minutes."""
+    """Measure the stack: times of up, of starting, of rendering and of an alert, memory, and what many systems cost.
+    Takes some minutes."""
+    if write and only is not None:
+        console.print("--write: the table holds everything (accepted: without --only)", style="red", highlight=False)
+        raise typer.Exit(1)
     try:
         with _ending_well():
-            report = measure(runs)
+            report = measure(runs, tuple(Part) if only is None else (only,))
         console.print()
         for table in report.tables():
             console.print(table)
@@ -487,6 +360,7 @@ def main(
         OSError,
         ProcessError,
         SettingsError,
+        httpx.HTTPError,
         subprocess.TimeoutExpired,
     ) as problem:
         console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)

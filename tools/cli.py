@@ -161,6 +161,11 @@ def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="D
     console.print(f"stack {stack} is down{kept}", highlight=False)
 
 
+def _print_left_out(declared: Stack) -> None:
+    for line in declared.left_out:
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command()
 @plainly
 def status(stack: StackName = "local") -> None:
@@ -172,8 +177,7 @@ def status(stack: StackName = "local") -> None:
         raise SettingsError(f"{stack}: the cluster knows its health: {_kubectl(declared)}")
     found = health.look(declared, _home(declared, stack))
     console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
-    for line in declared.left_out:
-        console.print(f"[yellow]{line}[/]", highlight=False)
+    _print_left_out(declared)
     if not all(part.healthy for part in found):
         raise typer.Exit(1)
 
@@ -207,8 +211,10 @@ def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], st
     """Write every file the stack would place: no engine, network, daemon, cluster or secrets are needed."""
     from tools import render as rendering
 
-    count = rendering.write(_declared(stack), out)
+    declared = _declared(stack)
+    count = rendering.write(declared, out)
     console.print(f"{count} files of stack {stack} in {out}", highlight=False)
+    _print_left_out(declared)
 
 
 @app.command()
@@ -235,12 +241,20 @@ def setup(stack: StackName = "local") -> None:
 @plainly
 def demo(
     stack: StackName = "local",
-    scenario: Annotated[str, typer.Option(help=f"What happens: {', '.join(demonstration.SCENARIOS)}.")] = "normal",
-    run_time: Annotated[str, typer.Option(help="How long the load lasts, like 90s or 2m; at most 30m.")] = "2m",
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help=f"What happens: to the shop {', '.join(demonstration.SCENARIOS)};"
+            f" to a system {', '.join(demonstration.OF_SYSTEMS)}, or the name of one of its alerts."
+        ),
+    ] = "normal",
+    run_time: Annotated[str, typer.Option(help="Like 90s or 2m, at most 30m; none: as long as it takes.")] = "",
+    system: Annotated[str, typer.Option(help="Monitored system that the app stands in for; none: the shop.")] = "",
 ) -> None:
-    """Deploy the sample app, which finds the stack by its outputs, and put a light load on it."""
+    """Deploy the sample app, which finds the stack by its outputs: a shop under load, or a system's stand-in."""
     declared = _runnable(stack)
-    demonstration.run(console, declared, engine(stack, declared.context.settings), scenario, run_time)
+    wishes = demonstration.Wishes(scenario=scenario, run_time=run_time, system=system)
+    demonstration.run(console, declared, engine(stack, declared.context.settings), wishes)
 
 
 @app.command(name="demo-stop")
@@ -248,6 +262,50 @@ def demo(
 def demo_stop() -> None:
     """Stop the sample app. Nothing happens when it does not run."""
     demonstration.stop(console)
+
+
+@app.command(name="load")
+@plainly
+def put_under_load(  # noqa: PLR0913 - one for each wish
+    *,
+    stack: StackName = "local",
+    shape: Annotated[str, typer.Option(help="normal, stress, spike, or endpoints: each by itself.")] = "normal",
+    target: Annotated[str, typer.Option(help="Base URL of the system under test.")] = "http://127.0.0.1:8000",
+    app_name: Annotated[str, typer.Option("--app", help="Its name: what its users do.")] = demonstration.APP,
+    scale: Annotated[float, typer.Option(help="Part of a shape's users, time and load: 0.01 to 1.")] = 1.0,
+    users: Annotated[int | None, typer.Option(help="Most users at a time; none: the shape's.")] = None,
+    run_time: Annotated[str, typer.Option(help="How long a shape takes, like 90s; none: its own.")] = "",
+    endpoints: Annotated[str, typer.Option(help="Paths, with spaces; none: those of /openapi.json.")] = "",
+    requests: Annotated[int, typer.Option(help="Requests to each endpoint.")] = 100,
+    report: Annotated[str, typer.Option(help="JSON file for the results.")] = "",
+    otlp: Annotated[str, typer.Option(help="OTLP endpoint that takes the metrics, or none; empty: the stack's.")] = "",
+    allow_remote: Annotated[str, typer.Option(help="The target's host, where that is another machine.")] = "",
+    web: Annotated[int, typer.Option(help="Port of Locust's web page; 0: without.")] = 0,
+) -> None:
+    """Put a system under load. Exit status 0: all criteria kept, 1: one missed, 2: it was not tried."""
+    # Only here, since its libraries are of the development requirements.
+    from tools import load as loading
+
+    try:
+        wishes = loading.Wishes(
+            shape=shape,
+            target=target,
+            app=app_name,
+            scale=scale,
+            users=users,
+            run_time=run_time,
+            endpoints=endpoints,
+            requests=requests,
+            report=report,
+            otlp=otlp or _declared(stack).outputs(home="")["otlp"]["http"],
+            allow_remote=allow_remote,
+            web=web,
+        )
+        status = loading.run(console, wishes)
+    except SettingsError as problem:
+        errors.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(loading.WRONG) from None
+    raise typer.Exit(status)
 
 
 if __name__ == "__main__":

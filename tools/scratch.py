@@ -20,7 +20,7 @@ from specs.settings import KEY
 from tools import paths
 
 _COPIED = (
-    *("components", "dashboards", "docs", "examples", "processes", "specs", "systems", "tools"),
+    *("components", "dashboards", "docs", "examples", "loadtests", "processes", "specs", "systems", "tools"),
     *("__main__.py", "Makefile", "Pulumi.yaml"),
 )
 

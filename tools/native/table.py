@@ -84,7 +84,8 @@ PROGRAMS = (
         name="alertmanager",
         executables=("alertmanager", "amtool"),
         version="0.34.2",
-        accepts=">=0.27,<1",
+        # Its event recorder writes to its output since then.
+        accepts=">=0.34,<1",
         group=Group.STACK,
         seconds=50,
         source=GoModule(

@@ -51,6 +51,9 @@ scenarios:
 traces:
   Exported over OTLP/HTTP when OTEL_EXPORTER_OTLP_ENDPOINT (or its _TRACES_ form) is set;
   OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override --app, --environment and --version.
+
+in the place of a monitored system:
+  --system NAME  expose everything of its profile instead of the shop; --system NAME --help has the options
 """
 
 

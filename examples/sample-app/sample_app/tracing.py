@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
-from sample_app.settings import Settings
-
+FLUSH_SECONDS: Final = 1.2
+"""How long the end of a process may take for its last traces."""
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _PROTOCOL: Final = "http/protobuf"
@@ -26,13 +26,14 @@ class TracingError(Exception):
 class Tracing:
     """The tracer and what it takes to end it well."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, service: str, *, version: str, environment: str, system: str = "") -> None:
         """Read the environment; with no OTLP endpoint in it, spans are made and not exported."""
         given = Resource.create(
             {
-                "service.name": settings.app,
-                "service.version": settings.version,
-                "deployment.environment.name": settings.environment,
+                "service.name": service,
+                "service.version": version,
+                "deployment.environment.name": environment,
+                **({"app": system} if system else {}),
             }
         )
         resource = given.merge(OTELResourceDetector().detect())
@@ -41,7 +42,7 @@ class Tracing:
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         if _exporting():
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self.tracer: Tracer = self._provider.get_tracer("sample_app", settings.version)
+        self.tracer: Tracer = self._provider.get_tracer("sample_app", version)
 
     def close(self, seconds: float) -> None:
         """Export what is left, for at most ``seconds``: a lost collector must not hold up the end."""

@@ -1,0 +1,1 @@
+"""Load tests: how many users come when, what they do, and what the system under test has to keep."""

@@ -13,6 +13,7 @@ from components.manifests import manifests
 from specs.settings import RuntimeKind
 from specs.stack import build
 from tests.deployment import ROOT, settings_for, stack_of
+from tests.specs.support import EVERY_RECEIVER
 
 VERSIONS = ("1.34", "1.37")
 """The oldest and the newest Kubernetes that the manifests are held to."""
@@ -59,8 +60,17 @@ def test_no_value_of_a_secret_is_in_them(prod: dict[str, str]) -> None:
     """A Secret lists its keys, each with a placeholder that names the secret."""
     assert yaml.safe_load(prod["secret-alertmanager-secrets.yaml"])["stringData"] == {
         "secrets__dead-mans-switch-webhook": "<secret: dead-mans-switch-url>",
-        "secrets__pager-pagerduty": "<secret: pagerduty-routing-key>",
-        "secrets__team-slack": "<secret: slack-url>",
+        "secrets__email-email": "<secret: smtp-password>",
+        "secrets__mysmartnotes-email-email": "<secret: smtp-password>",
+        "secrets__mysmartnotes-oncall-email": "<secret: smtp-password>",
+        "secrets__mysmartnotes-oncall-slack": "<secret: slack-url>",
+        "secrets__mysmartnotes-warning-slack": "<secret: slack-url>",
+        "secrets__pagerduty-pagerduty": "<secret: pagerduty-routing-key>",
+        "secrets__security-team-email": "<secret: smtp-password>",
+        "secrets__security-team-slack": "<secret: slack-url>",
+        "secrets__slack-slack": "<secret: slack-url>",
+        "secrets__team-email-email": "<secret: smtp-password>",
+        "secrets__webhook-webhook": "<secret: alerts-webhook-url>",
     }
     assert yaml.safe_load(prod["secret-grafana-secrets.yaml"])["stringData"] == {
         "secrets__admin-password": "<secret: grafana-admin-password>"
@@ -80,7 +90,7 @@ def test_configuration_refers_to_what_is_rendered(prod: dict[str, str]) -> None:
                 assert {item["key"] for item in wanted["items"]} == set(held.get("data") or held["stringData"])
                 mounted += 1
 
-    assert mounted == 9
+    assert mounted == 17
 
 
 def test_the_same_stack_is_the_same_bytes(prod: dict[str, str]) -> None:
@@ -118,7 +128,11 @@ def test_it_imports_nothing_slow_before_it_is_asked() -> None:
 def test_another_namespace_is_another_set_of_files() -> None:
     """Names of files follow the settings."""
     settings = settings_for(
-        RuntimeKind.KUBERNETES, kubernetes={"namespace": "watch"}, exporters={"node": {}}, grafana=False
+        RuntimeKind.KUBERNETES,
+        kubernetes={"namespace": "watch"},
+        exporters={"node": {}},
+        grafana=False,
+        alerting=EVERY_RECEIVER,
     )
 
     found = manifests(build(settings, file="Pulumi.test.yaml"))

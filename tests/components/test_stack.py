@@ -33,8 +33,20 @@ PARTS = {
     "observability:index:Loki": 1,
     "observability:index:Jaeger": 1,
     "observability:index:Collector": 1,
-    "observability:index:Exporter": 2,
 }
+EXPORTER = "observability:index:Exporter"
+FOR_SYSTEMS = (
+    "flower-narra-forge-main",
+    "flower-personal-assistant-main",
+    "json-exporter",
+    "nginx-exporter-personal-assistant-main",
+    "postgres-exporter-narra-forge-main",
+    "postgres-exporter-personal-assistant-main",
+    "redis-exporter-narra-forge-main",
+    "redis-exporter-personal-assistant-main",
+    "redis-exporter-wwmaa-main",
+)
+"""Exporters for what the monitored systems stand on; those that run beside a system already are not started anew."""
 NAMES = {"local", "dev", "prod"}
 
 
@@ -65,7 +77,7 @@ def test_local_is_processes_under_one_supervisor() -> None:
     """The local stack declares a Process for each workload, each child of its part, and no other resource."""
     recording = deployed(shipped("local"))
 
-    assert count(recording) == {**PARTS, "observability:index:Inbox": 1, SUPERVISOR: 1, PROCESS: 8}
+    assert count(recording) == {**PARTS, EXPORTER: 2, "observability:index:Inbox": 1, SUPERVISOR: 1, PROCESS: 8}
     assert names(recording, PROCESS) == [
         "alertmanager",
         "blackbox-exporter",
@@ -82,17 +94,27 @@ def test_dev_is_containers_on_one_network() -> None:
     """The dev stack declares a Container for each workload, a Volume where data stays, and one network."""
     recording = deployed(shipped("dev"))
 
-    assert count(recording) == {**PARTS, "observability:index:Grafana": 1, NETWORK: 1, CONTAINER: 8, VOLUME: 7}
-    assert names(recording, CONTAINER) == [
-        "alertmanager",
-        "blackbox-exporter",
-        "collector",
-        "grafana",
-        "jaeger",
-        "loki",
-        "node-exporter",
-        "prometheus",
-    ]
+    assert count(recording) == {
+        **PARTS,
+        EXPORTER: 11,
+        "observability:index:Grafana": 1,
+        NETWORK: 1,
+        CONTAINER: 17,
+        VOLUME: 7,
+    }
+    assert names(recording, CONTAINER) == sorted(
+        [
+            "alertmanager",
+            "blackbox-exporter",
+            "collector",
+            "grafana",
+            "jaeger",
+            "loki",
+            "node-exporter",
+            "prometheus",
+            *FOR_SYSTEMS,
+        ]
+    )
     assert names(recording, VOLUME) == [
         "alertmanager-data",
         "collector-data",
@@ -110,13 +132,14 @@ def test_prod_is_pods_behind_services() -> None:
 
     assert count(recording) == {
         **PARTS,
+        EXPORTER: 11,
         "observability:index:Grafana": 1,
         "kubernetes:core/v1:Namespace": 2,
-        "kubernetes:core/v1:ConfigMap": 7,
-        "kubernetes:core/v1:Secret": 2,
-        "kubernetes:core/v1:Service": 9,
+        "kubernetes:core/v1:ConfigMap": 8,
+        "kubernetes:core/v1:Secret": 9,
+        "kubernetes:core/v1:Service": 18,
         "kubernetes:apps/v1:StatefulSet": 6,
-        "kubernetes:apps/v1:Deployment": 1,
+        "kubernetes:apps/v1:Deployment": 10,
         "kubernetes:apps/v1:DaemonSet": 1,
     }
     assert names(recording, "kubernetes:apps/v1:StatefulSet") == [
@@ -127,7 +150,7 @@ def test_prod_is_pods_behind_services() -> None:
         "loki",
         "prometheus",
     ]
-    assert names(recording, "kubernetes:apps/v1:Deployment") == ["blackbox-exporter"]
+    assert names(recording, "kubernetes:apps/v1:Deployment") == ["blackbox-exporter", *FOR_SYSTEMS]
     assert names(recording, "kubernetes:apps/v1:DaemonSet") == ["node-exporter"]
 
 
@@ -154,15 +177,20 @@ def test_everything_of_a_workload_is_a_child_of_its_part(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_secrets_stay_secret(name: str) -> None:
-    """Every secret of the stack reaches some resource, marked as secret; its value stands nowhere in the clear."""
+    """Every secret of the stack reaches some resource, marked as secret, with the text that its program wants around
+    it; its value stands nowhere in the clear."""
     stack = shipped(name)
     recording = deployed(stack)
-    expected = {secret_of(ref.key) for ref in stack.secrets()}
+    values = {ref.key: secret_of(ref.key) for ref in stack.secrets()}
+    expected = {
+        ref.template.replace("$secret", json.dumps(values[ref.key])) if ref.template else values[ref.key]
+        for ref in stack.secrets()
+    }
 
     assert {found for resource in recording.resources for found in secrets_in(resource.inputs)} == expected
     for resource in recording.resources:
-        clear = json.dumps(resource.inputs, default=lambda _: "hidden")
-        assert [value for value in expected if json.dumps(value)[1:-1] in clear] == []
+        clear = json.dumps(resource.inputs, default=lambda _: "hidden").replace("\\", "")
+        assert [key for key, value in values.items() if value in clear] == []
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -181,6 +209,20 @@ def test_no_resource_changes_its_identity_unnoticed(name: str) -> None:
     assert_golden(f"urns-{name}.txt", "".join(f"{urn}\n" for urn in urns))
 
 
+DEV_SECRETS = {
+    "dead-mans-switch-url": "a",
+    "grafana-admin-password": "b",
+    "narra-forge-broker": "c",
+    "narra-forge-postgres": "d",
+    "narra-forge-redis": "e",
+    "personal-assistant-broker": "f",
+    "personal-assistant-postgres": "g",
+    "personal-assistant-redis": "h",
+    "team-webhook-url": "i",
+    "wwmaa-redis": "j",
+}
+
+
 def configured(name: str) -> dict[str, str]:
     """Return the configuration of a stack file as the engine hands it to a program."""
     return {"settings": json.dumps(read_yaml(ROOT / f"Pulumi.{name}.yaml")["config"]["observability:settings"])}
@@ -188,7 +230,7 @@ def configured(name: str) -> dict[str, str]:
 
 def test_a_missing_secret_is_one_line_that_says_how_to_set_it() -> None:
     """A dev stack without one of its secrets ends before anything is declared, with file, key and command."""
-    have = {"grafana-admin-password": "a", "dead-mans-switch-url": "b"}
+    have = {key: value for key, value in DEV_SECRETS.items() if key != "team-webhook-url"}
 
     def program() -> None:
         configuration.secrets(configuration.stack())
@@ -204,14 +246,15 @@ def test_a_missing_secret_is_one_line_that_says_how_to_set_it() -> None:
 
 def test_secrets_come_out_of_the_configuration_as_secrets() -> None:
     """What `pulumi config set --secret` stored is what the program hands on, still marked."""
-    have = {"grafana-admin-password": "a", "dead-mans-switch-url": "b", "team-webhook-url": "c"}
 
     def program() -> None:
         pulumi.CustomResource("test:index:Thing", "one", dict(configuration.secrets(configuration.stack())))
 
-    recording = record(program, stack="dev", config=configured("dev"), secrets=have)
+    recording = record(program, stack="dev", config=configured("dev"), secrets=DEV_SECRETS)
 
-    assert recording.resource("test:index:Thing", "one").inputs == {key: Secret(value) for key, value in have.items()}
+    assert recording.resource("test:index:Thing", "one").inputs == {
+        key: Secret(value) for key, value in DEV_SECRETS.items()
+    }
 
 
 def test_what_is_left_out_is_said() -> None:
@@ -224,4 +267,5 @@ def test_what_is_left_out_is_said() -> None:
         "grafana: left out, since there is no grafana on PATH; everything else works without it"
     ]
     assert names(recording, "observability:index:Grafana") == []
-    assert deployed(shipped("dev")).warnings == []
+    (line,) = deployed(shipped("dev")).warnings
+    assert line.startswith("log files: not followed on docker")

@@ -117,7 +117,7 @@ def _running(
 
 @contextmanager
 def postgres(directory: Path, password: str) -> Generator[int, None, None]:
-    """A PostgreSQL server with the role `exporter`; yields its port."""
+    """A PostgreSQL server with the role `exporter` and statistics of statements; yields its port."""
     install(["initdb", "postgres"], ["postgresql"])
     port = free_port()
     directory.mkdir(parents=True)
@@ -139,16 +139,19 @@ def postgres(directory: Path, password: str) -> Generator[int, None, None]:
     )
     command = [
         executable("postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-        "-c", f"unix_socket_directories={directory}",
+        "-c", f"unix_socket_directories={directory}", "-c", "shared_preload_libraries=pg_stat_statements",
     ]  # fmt: skip
     with _running(command, port, directory, user):
-        sql = f"CREATE ROLE exporter LOGIN PASSWORD '{password}'; GRANT pg_monitor TO exporter"
-        command = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c", sql]
+        psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-c"]
+        role = f"CREATE ROLE exporter LOGIN PASSWORD '{password}'; GRANT pg_monitor TO exporter"
+        command = [*psql, f"{role}; CREATE EXTENSION pg_stat_statements"]
         deadline = time.monotonic() + 20
         # It listens a moment before it takes commands.
         while subprocess.run(command, capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, "PostgreSQL takes no commands"
             time.sleep(0.1)
+        for table in ("pg_class", "pg_type", "pg_proc"):
+            subprocess.run([*psql, f"SELECT count(*) FROM {table}"], check=True, capture_output=True)  # noqa: S608 - ours
         yield port
 
 

@@ -50,12 +50,12 @@ def test_a_changed_threshold_is_in_effect_without_a_restart(local: Local) -> Non
     """Proves that one setting changes one file of one part, and that the running Prometheus evaluates it."""
     before = local.pids()
     files = {path: path.read_text() for path in local.home.config("prometheus").rglob("*.yml")}
-    local.settings(lambda s: s["alerting"]["overrides"].update({"HostMemoryLow": {"threshold": 0.97}}))
+    local.settings(lambda s: s["alerting"]["overrides"].update({"HighMemoryUsage": {"threshold": 0.97}}))
     assert steps(local).get("update") == ["prometheus"]
     local.cli("up")
     changed = [path for path in files if path.read_text() != files[path]]
     assert [path.name for path in changed] == ["node.yml"]
-    found = rule(local, "HostMemoryLow")
+    found = rule(local, "HighMemoryUsage")
     assert found is not None
     assert "> 0.97" in found["query"]
     assert local.pids() == before
@@ -76,12 +76,12 @@ def test_a_changed_route_is_in_effect_without_a_restart(local: Local) -> None:
 def test_a_part_that_cannot_reload_is_restarted_alone(local: Local) -> None:
     """Proves that a change of Loki's retention restarts Loki and nothing else, and is in effect."""
     before = local.pids()
-    local.settings(lambda s: s.setdefault("retention", {}).update(logs="5d"))
+    local.settings(lambda s: s.setdefault("retention", {}).update(log_archive="35d"))
     local.cli("up")
     after = local.pids()
     assert {name for name in before if before[name] != after[name]} == {"loki"}
     config = yaml.safe_load(httpx.get(f"{local.url(3100)}/config", timeout=5).text)
-    assert config["limits_config"]["retention_period"] == "5d"
+    assert config["limits_config"]["retention_period"] == "5w"
 
 
 def test_a_broken_rule_is_refused_and_the_old_ones_evaluate(local: Local) -> None:
@@ -97,13 +97,13 @@ def test_a_broken_rule_is_refused_and_the_old_ones_evaluate(local: Local) -> Non
             said = done.stdout + done.stderr
             assert done.returncode != 0
             assert "promtool check config prometheus.yml refuses the new files; the old ones stand" in said
-            assert "HostMemoryLow" in said
+            assert "HighMemoryUsage" in said
             assert "parse error" in said
             assert "Traceback" not in said
     finally:
         spec.write_text(good)
     assert {path: path.read_text() for path in files} == files
-    found = rule(local, "HostMemoryLow")
+    found = rule(local, "HighMemoryUsage")
     assert found is not None
     assert found["health"] == "ok"
     assert local.pids() == before

@@ -94,6 +94,8 @@ def test_databases_are_seen_through_their_exporters(local: Local, around: Around
     assert found["metric"]["app"] == "shop"
     assert found["metric"]["instance"] == f"127.0.0.1:{around.postgres}"
     assert (local.value('sum(pg_stat_database_numbackends{app="shop"})') or 0) >= 1
+    statements = "pg_stat_statements_seconds_total * on (queryid) group_left (query) pg_stat_statements_query_id"
+    eventually(lambda: local.query(statements), 20, "what statements took, with their texts")
 
 
 def test_celery_is_seen_through_flower(local: Local, around: Around) -> None:
@@ -110,9 +112,10 @@ def test_celery_is_seen_through_flower(local: Local, around: Around) -> None:
 
 def test_only_the_watchdog_fires_on_a_healthy_stack(local: Local, around: Around) -> None:
     """Proves that a fresh install is quiet, and that the Watchdog's beat reaches the dead man's switch again."""
-    eventually(
-        lambda: [a["metric"]["alertname"] for a in local.query('ALERTS{alertstate="firing"}')] == ["Watchdog"], 40
-    )
+    # Whether somebody keeps this machine's clock is beyond the stack: in a container nobody may. And the tests of
+    # faults, which run on this stack as well, kill its parts over and over: that is told, and rightly so.
+    firing = 'ALERTS{alertstate="firing", alertname!~"HostClockNotSynchronised|PartRestarting"}'
+    eventually(lambda: [a["metric"]["alertname"] for a in local.query(firing)] == ["Watchdog"], 40)
     eventually(lambda: around.webhook.beats, 60, "the first beat")
 
 

@@ -27,8 +27,9 @@ EXAMPLES = (
     Example(
         alert="ApplicationErrors",
         says="one request in five fails",
-        series=_requests("0+120x40", "0+30x40"),
+        series=_requests("0+120x60", "0+30x14 420x60"),
         at="3m",
+        resolved_at="7m",
         quiet_at="1m",
         fires=(
             Firing(
@@ -53,8 +54,9 @@ EXAMPLES = (
     Example(
         alert="ApplicationSlow",
         says="one request in five takes up to two seconds",
-        series=_latency("0+120x40", "0+150x40", "0+150x40"),
+        series=_latency("0+120x14 1830+150x40", "0+150x60", "0+150x60"),
         at="3m",
+        resolved_at="7m",
         quiet_at="1m",
         fires=(
             Firing(

@@ -10,7 +10,8 @@ from tests.specs.support import ROOT, stack, yaml_file
 from tools.documents import whole_stack
 
 STACK = whole_stack()
-ALERTS = tuple(alert for group in STACK.groups for alert in group.alerts)
+GROUPS = (*STACK.groups, *STACK.log_groups)
+ALERTS = tuple(alert for group in GROUPS for alert in group.alerts)
 NAMES = sorted({alert.name for alert in ALERTS})
 
 
@@ -30,9 +31,10 @@ def test_alert_says_what_people_need(alert: Alert) -> None:
     "alert", [alert for alert in ALERTS if alert.threshold is not None], ids=lambda alert: alert.name
 )
 def test_threshold_is_in_the_expression(alert: Alert) -> None:
-    """Proves that the threshold decides: it stands in the expression, and nowhere as a number of its own."""
+    """Proves that the threshold decides: it stands in the expression, once, or for each of the two windows of a burn
+    rate, and nowhere as a number of its own."""
     assert alert.threshold is not None
-    assert alert.expr.count(THRESHOLD) == 1
+    assert alert.expr.count(THRESHOLD) == (2 if alert.name == "ErrorBudgetBurn" else 1)
     assert THRESHOLD not in alert.summary + alert.action
 
 
@@ -44,19 +46,23 @@ def test_no_threshold_no_mark(alert: Alert) -> None:
     assert THRESHOLD not in alert.expr + alert.summary + alert.description
 
 
-def test_names_are_used_once() -> None:
-    """Proves that only TargetMissing is there several times: once for each job, told apart by its service."""
-    twice = sorted({alert.name for alert in ALERTS if [other.name for other in ALERTS].count(alert.name) > 1})
-    services = [alert.service for alert in ALERTS if alert.name == "TargetMissing"]
+def test_alerts_can_be_told_apart() -> None:
+    """Proves that what overrides call an alert, and its service where there is one for each job, is one of a kind."""
+    known = [(alert.of, alert.name, alert.level or alert.severity.value, alert.service) for alert in ALERTS]
 
-    assert twice == ["TargetMissing"]
-    assert len(set(services)) == len(services)
-    assert set(services) == {job.name for job in STACK.jobs if not job.through}
+    assert sorted({each for each in known if known.count(each) > 1}) == []
+
+
+def test_every_scraped_job_is_missed() -> None:
+    """Proves that each job that scrapes targets itself has its TargetMissing."""
+    services = {alert.service for alert in ALERTS if alert.name == "TargetMissing"}
+
+    assert services == {job.name for job in STACK.jobs if not job.through}
 
 
 def test_groups_have_names_of_their_own() -> None:
-    """Proves that no rule file takes the place of another."""
-    names = [group.name for group in STACK.groups]
+    """Proves that no group of a rule file takes the place of another."""
+    names = [(group.file or group.name, group.name) for group in GROUPS]
 
     assert len(set(names)) == len(names)
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from specs import messages
 from specs.stack import Stack, build
 from specs.workload import SecretRef, Workload
 from tests.specs.support import EVERY_EXPORTER, EVERY_RECEIVER, settings, stack, whole, yaml_file
@@ -41,11 +42,12 @@ def test_retention_of_metrics() -> None:
 
 
 def test_retention_of_logs() -> None:
-    """Proves that one setting drives Loki's limits, and that the compactor applies it."""
-    loki = yaml_file(stack(retention={"logs": "31d"}), "loki", "loki.yml")
+    """Proves that one setting drives Loki's retention, another what it still takes in, and that the compactor applies
+    it."""
+    loki = yaml_file(stack(retention={"logs": "3d", "log_archive": "31d"}), "loki", "loki.yml")
 
     assert loki["limits_config"]["retention_period"] == "31d"
-    assert loki["limits_config"]["reject_old_samples_max_age"] == "31d"
+    assert loki["limits_config"]["reject_old_samples_max_age"] == "3d"
     assert loki["compactor"] == {
         "working_directory": "compactor",
         "retention_enabled": True,
@@ -213,7 +215,7 @@ def test_external_labels_and_intervals() -> None:
 @pytest.mark.parametrize("runtime", ["process", "docker", "kubernetes"])
 def test_every_target_says_app_and_environment(runtime: str) -> None:
     """Proves that each target of each job carries the system it belongs to and the environment."""
-    scrapes = _prometheus(whole(runtime=runtime))["scrape_configs"]
+    scrapes = _prometheus(whole(runtime=runtime, alerting=EVERY_RECEIVER))["scrape_configs"]
     bare = [
         f"{scrape['job_name']}: {config['targets']}"
         for scrape in scrapes
@@ -285,6 +287,7 @@ def test_without_receivers_everything_goes_to_the_inbox() -> None:
     assert config["route"]["receiver"] == "inbox"
     assert config["receivers"] == [
         {"name": "inbox", "webhook_configs": [{"url": "http://127.0.0.1:9099/alerts", "send_resolved": True}]},
+        {"name": "dashboards"},
         {
             "name": "dead-mans-switch",
             "webhook_configs": [{"url": "http://127.0.0.1:9099/beat", "send_resolved": False}],
@@ -305,15 +308,17 @@ def test_watchdog_route_comes_first() -> None:
 
 
 def test_routes_by_severity() -> None:
-    """Proves that each severity reaches all its receivers, and the rest the default, grouped as the settings say."""
+    """Proves that each severity reaches all its receivers, an info dashboards alone, and the rest the default, grouped
+    as the settings say."""
     route = _alertmanager(alerting={**EVERY_RECEIVER, "grouping": {"wait": "0s", "interval": "1m", "repeat": "1h"}})[
         "route"
     ]
 
     assert route["routes"][1:] == [
         {"receiver": "all", "matchers": ['severity = "critical"'], "continue": True},
-        {"receiver": "team", "matchers": ['severity = "critical"'], "continue": False},
-        {"receiver": "team", "matchers": ['severity = "warning"'], "continue": False},
+        {"receiver": "team", "matchers": ['severity = "critical"']},
+        {"receiver": "team", "matchers": ['severity = "warning"']},
+        {"receiver": "dashboards", "matchers": ['severity = "info"']},
     ]
     assert {name: value for name, value in route.items() if name != "routes"} == {
         "receiver": "all",
@@ -335,13 +340,16 @@ def test_receivers_read_secrets_from_files() -> None:
                     "api_url_file": "../config/secrets/all-slack",
                     "channel": "#alerts",
                     "send_resolved": True,
-                    "title": "{{ .CommonAnnotations.summary }}",
-                    "text": (
-                        "{{ range .Alerts }}{{ .Annotations.description }}\n{{ .Annotations.runbook_url }}\n{{ end }}"
-                    ),
+                    **messages.SLACK,
                 }
             ],
-            "pagerduty_configs": [{"routing_key_file": "../config/secrets/all-pagerduty", "send_resolved": True}],
+            "pagerduty_configs": [
+                {
+                    "routing_key_file": "../config/secrets/all-pagerduty",
+                    "send_resolved": True,
+                    **messages.PAGERDUTY,
+                }
+            ],
             "email_configs": [
                 {
                     "to": "team@example.com",
@@ -351,10 +359,12 @@ def test_receivers_read_secrets_from_files() -> None:
                     "send_resolved": True,
                     "auth_username": "stack",
                     "auth_password_file": "../config/secrets/all-email",
+                    **messages.EMAIL,
                 }
             ],
         },
         {"name": "team", "webhook_configs": [{"url": "http://team.example.com/hook", "send_resolved": True}]},
+        {"name": "dashboards"},
         {
             "name": "dead-mans-switch",
             "webhook_configs": [{"url_file": "../config/secrets/dead-mans-switch-webhook", "send_resolved": False}],
@@ -362,27 +372,44 @@ def test_receivers_read_secrets_from_files() -> None:
     ]
 
 
-def test_critical_silences_lesser_alerts() -> None:
-    """Proves that a critical alert silences warnings and infos of the same thing, and of nothing else."""
+def test_inhibitions() -> None:
+    """Proves the form of each inhibition, with its name; what they silence is proved beside the routes."""
+    never = "ServiceDown|SystemDown|Watchdog|Alertmanager.+|PrometheusNotification.+|DeadMansSwitchSilent"
+
     assert _alertmanager()["inhibit_rules"] == [
         {
+            "name": "critical-over-lesser",
             "source_matchers": ['severity = "critical"'],
             "target_matchers": ['severity =~ "warning|info"'],
-            "equal": ["alertname", "cluster", "app", "service", "instance"],
-        }
+            "equal": ["alertname", "cluster", "environment", "app", "service", "instance", "slo"],
+        },
+        {
+            "name": "system-down",
+            "source_matchers": ['alertname = "SystemDown"'],
+            "target_matchers": [f'alertname !~ "{never}"'],
+            "equal": ["cluster", "environment", "app", "service"],
+        },
+        {
+            "name": "target-down",
+            "source_matchers": ['alertname = "ServiceDown"'],
+            "target_matchers": [f'alertname !~ "{never}"', 'instance != ""'],
+            "equal": ["cluster", "environment", "app", "service", "instance"],
+        },
     ]
 
 
 # The inbox.
+
+WITHOUT_SWITCH = {name: value for name, value in EVERY_RECEIVER.items() if name != "dead_mans_switch"}
 
 
 @pytest.mark.parametrize(
     ("changes", "runs"),
     [
         ({}, True),
-        ({"alerting": {name: value for name, value in EVERY_RECEIVER.items() if name != "dead_mans_switch"}}, True),
+        ({"alerting": WITHOUT_SWITCH}, True),
         ({"alerting": EVERY_RECEIVER}, False),
-        ({"runtime": "docker"}, False),
+        ({"alerting": WITHOUT_SWITCH, "runtime": "docker"}, False),
     ],
 )
 def test_inbox_runs_where_it_is_needed(changes: dict[str, object], runs: bool) -> None:
@@ -458,16 +485,21 @@ def test_collector_takes_old_protocols() -> None:
 
 @pytest.mark.parametrize("runtime", ["process", "docker", "kubernetes"])
 def test_collector_uses_everything_it_declares(runtime: str) -> None:
-    """Proves that each receiver, processor and exporter is in a pipeline, and that each pipeline has a limit of
-    memory first."""
-    config = yaml_file(stack(runtime=runtime), "collector", "collector.yml")
-    pipelines = config["service"]["pipelines"]
+    """Proves that each receiver, processor and exporter of both files is in a pipeline, and that each pipeline has a
+    limit of memory first."""
+    made = stack(runtime=runtime, alerting=EVERY_RECEIVER)
+    config = yaml_file(made, "collector", "collector.yml")
+    history = yaml_file(made, "collector", "alert-history.yml")
+    pipelines = config["service"]["pipelines"] | history["service"]["pipelines"]
 
     def used(kind: str) -> set[str]:
         return {name for pipeline in pipelines.values() for name in pipeline[kind]}
 
-    assert used("receivers") == {*config["receivers"], "span_metrics"}
-    assert used("processors") == set(config["processors"])
+    assert set(history) == {"receivers", "processors", "service"}
+    assert set(history["service"]) == {"pipelines"}
+    assert len(pipelines) == 4
+    assert used("receivers") == {*config["receivers"], *history["receivers"], "span_metrics"}
+    assert used("processors") == {*config["processors"], *history["processors"]}
     assert used("exporters") == {*config["exporters"], "span_metrics"}
     assert {pipeline["processors"][0] for pipeline in pipelines.values()} == {"memory_limiter"}
     assert set(config["service"]["extensions"]) == set(config["extensions"])
@@ -491,7 +523,7 @@ def test_log_files_are_followed() -> None:
     are parsed."""
     files = [
         {"name": "web", "app": "shop", "include": ["/var/log/shop/*.json"]},
-        {"name": "nginx", "app": "shop", "include": ["/var/log/nginx/*.log"], "format": "text"},
+        {"name": "nginx", "app": "shop", "service": "front", "include": ["/var/log/nginx/*.log"], "format": "text"},
     ]
     config = yaml_file(stack(log_files=files), "collector", "collector.yml")
     web, nginx = config["receivers"]["file_log/web"], config["receivers"]["file_log/nginx"]
@@ -499,21 +531,29 @@ def test_log_files_are_followed() -> None:
     assert [step["type"] for step in web.pop("operators")] == [
         "json_parser",
         "time_parser",
+        "time_parser",
         "severity_parser",
         "trace_parser",
-        "copy",
+        "move",
         "move",
     ]
     usual = {"start_at": "beginning", "storage": "file_storage", "poll_interval": "500ms"}
     assert web == {"include": ["/var/log/shop/*.json"], **usual, "resource": {"app": "shop", "service.name": "web"}}
-    assert nginx == {"include": ["/var/log/nginx/*.log"], **usual, "resource": {"app": "shop", "service.name": "nginx"}}
+    assert nginx == {
+        "include": ["/var/log/nginx/*.log"],
+        **usual,
+        "multiline": {"line_start_pattern": r"^\S"},
+        "resource": {"app": "shop", "service.name": "front"},
+    }
     assert {"file_log/web", "file_log/nginx"} <= set(config["service"]["pipelines"]["logs"]["receivers"])
 
 
 @pytest.mark.parametrize(("runtime", "reads"), [("process", True), ("docker", False), ("kubernetes", False)])
 def test_own_logs_are_read_where_they_are_files(runtime: str, reads: bool) -> None:
     """Proves that the programs' own output is followed on a process stack, where it is in files, and nowhere else."""
-    assert ("file_log/stack" in yaml_file(stack(runtime=runtime), "collector", "collector.yml")["receivers"]) is reads
+    made = stack(runtime=runtime, alerting=EVERY_RECEIVER)
+
+    assert ("file_log/stack" in yaml_file(made, "collector", "collector.yml")["receivers"]) is reads
 
 
 # Grafana.

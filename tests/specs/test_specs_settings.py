@@ -30,7 +30,10 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "unknown key",
         {"retention": {"metric": "3d"}},
-        "retention.metric: unknown key (accepted: metrics, metrics_size, logs, traces); did you mean metrics?",
+        (
+            "retention.metric: unknown key (accepted: metrics, metrics_size, logs, log_archive, alert_history, traces);"
+            " did you mean metrics?"
+        ),
     ),
     (
         "unknown key that resembles none",
@@ -43,7 +46,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         (
             "retentions: unknown key (accepted: environment, cluster, runtime, bind, port_offset,"
             " scrape_interval, evaluation_interval,"
-            " retention, log_files, exporters, alerting, versions, grafana, links, docker, kubernetes);"
+            " retention, log_files, exporters, systems, alerting, versions, grafana, links, docker, kubernetes);"
             " did you mean retention?"
         ),
     ),
@@ -59,7 +62,10 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "nothing for a mapping",
         {"retention": None},
-        "retention: nothing stands here (accepted: a mapping with metrics, metrics_size, logs, traces)",
+        (
+            "retention: nothing stands here (accepted: a mapping with metrics, metrics_size, logs, log_archive,"
+            " alert_history, traces)"
+        ),
     ),
     ("a list for a mapping", {"exporters": ["node"]}, f"exporters: a list is not a mapping {MAPPING}"),
     (
@@ -124,14 +130,29 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "unknown key of an exporter",
         {"exporters": {"node": {"prt": 1}}},
-        "exporters.node.prt: unknown key (accepted: port); did you mean port?",
+        "exporters.node.prt: unknown key (accepted: port, targets, database_mounts); did you mean port?",
     ),
     (
         "misspelt key of an exporter's target",
         _redis({"adress": "a:1"}),
-        "exporters.redis.targets.cache.adress: unknown key (accepted: address, password, app); did you mean address?",
+        (
+            "exporters.redis.targets.cache.adress: unknown key (accepted: exporter, app, address, password);"
+            " did you mean address?"
+        ),
     ),
-    ("missing key", _redis({}), "exporters.redis.targets.cache.address: required, but missing (accepted: text)"),
+    (
+        "target without an address",
+        _redis({}),
+        (
+            "exporters.redis.targets.cache: a target is a server, or an exporter that already runs"
+            " (accepted: either address or exporter)"
+        ),
+    ),
+    (
+        "missing key",
+        {"log_files": [{"name": "a", "include": ["/a"]}]},
+        "log_files[0].app: required, but missing (accepted: text)",
+    ),
     (
         "bad address",
         _redis({"address": "cache:99999"}),
@@ -166,7 +187,10 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "log file of an unknown format",
         {"log_files": [{"name": "a", "app": "b", "include": ["/a"], "format": "xml"}]},
-        'log_files[0].format: "xml" is none of its values (accepted: json, text)',
+        (
+            'log_files[0].format: "xml" is none of its values'
+            " (accepted: json, text, nginx-access, nginx-error, postgres, redis)"
+        ),
     ),
     (
         "log file without a glob",
@@ -206,8 +230,46 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
     (
         "unknown default",
-        {"alerting": {"default": "team"}},
-        'alerting.default: "team" is not a receiver (accepted: none, since no receivers are declared)',
+        _to(HOOK, default="pager"),
+        'alerting.default: "pager" is not a receiver (accepted: team)',
+    ),
+    (
+        "unknown receiver of a service",
+        _to(HOOK, services={"security": ["guards"]}),
+        'alerting.services.security[0]: "guards" is not a receiver (accepted: team)',
+    ),
+    (
+        "unknown backup",
+        _to(HOOK, backup="pigeon"),
+        'alerting.backup: "pigeon" is not a receiver (accepted: team)',
+    ),
+    (
+        "unknown stand-in",
+        _to(HOOK, stand_in="pigeon"),
+        'alerting.stand_in: "pigeon" is not a receiver (accepted: team)',
+    ),
+    (
+        "a name that every stack has",
+        {"alerting": {"receivers": {"team": HOOK, "dashboards": HOOK}, "default": "team"}},
+        'alerting.receivers.dashboards: "dashboards" is a receiver of every stack (accepted: another name)',
+    ),
+    (
+        "bad time of day",
+        _to(HOOK, mute_times={"nights": [{"from": "25:00"}]}),
+        'alerting.mute_times.nights[0].from: "25:00" is not a time of day (accepted: "00:00" to "24:00", in quotes)',
+    ),
+    (
+        "time of day without quotes",
+        _to(HOOK, mute_times={"nights": [{"from": 1200}]}),
+        (
+            "alerting.mute_times.nights[0].from: 1200 is not text (accepted: text; in quotes, where YAML takes it for"
+            " something else)"
+        ),
+    ),
+    (
+        "mute time without length",
+        _to(HOOK, mute_times={"nights": [{"from": "08:00", "to": "08:00"}]}),
+        'alerting.mute_times.nights[0].to: "08:00" is when it begins (accepted: another time)',
     ),
     (
         "receivers without default",
@@ -316,10 +378,12 @@ def test_port_taken_twice() -> None:
 
 def test_unknown_alert_override() -> None:
     """Proves that the override of an alert that is not there is refused with the names of those that are."""
-    names = sorted({alert.name for group in stack().groups for alert in group.alerts})
+    made = stack()
+    names = sorted({alert.name for group in (*made.groups, *made.log_groups) for alert in group.alerts})
 
     assert complaint(alerting={"overrides": {"ServiceGone": {}}}) == (
-        f"{FILE}: {KEY}.alerting.overrides.ServiceGone: unknown alert (accepted: {', '.join(names)})"
+        f"{FILE}: {KEY}.alerting.overrides.ServiceGone: unknown alert"
+        f" (accepted: [<system>/]<alert>[@<severity>] with one of {', '.join(names)}); did you mean ServiceDown?"
     )
 
 
@@ -394,7 +458,7 @@ FILES: tuple[tuple[str, str | bytes | None, str], ...] = (
             "Pulumi.x.yaml: observability:settings: text is not accepted here (accepted: a mapping with"
             " environment, cluster, runtime, bind,"
             " port_offset, scrape_interval, evaluation_interval, retention, log_files, exporters,"
-            " alerting, versions, grafana, links, docker,"
+            " systems, alerting, versions, grafana, links, docker,"
             " kubernetes)"
         ),
     ),
@@ -421,7 +485,9 @@ def test_committed_stack_files_are_acceptable(name: str) -> None:
     made = load(file)
 
     assert made.environment == name
-    assert build(made, file=file.name).left_out == ()
+    # What containers cannot see of the systems' hosts is said.
+    said = [] if name == "local" else ["log files"]
+    assert [line.partition(":")[0] for line in build(made, file=file.name).left_out] == said
 
 
 def test_defaults() -> None:
@@ -433,13 +499,24 @@ def test_defaults() -> None:
         "port_offset": 0,
         "scrape_interval": "15s",
         "evaluation_interval": "15s",
-        "retention": {"metrics": "30d", "metrics_size": None, "logs": "7d", "traces": "7d"},
+        "retention": {
+            "metrics": "30d",
+            "metrics_size": None,
+            "logs": "7d",
+            "log_archive": "30d",
+            "alert_history": "90d",
+            "traces": "7d",
+        },
         "log_files": [],
         "exporters": {},
+        "systems": {},
         "alerting": {
             "receivers": {},
             "routes": {},
+            "services": {},
             "default": None,
+            "backup": None,
+            "stand_in": None,
             "dead_mans_switch": None,
             "grouping": {
                 "by": ["alertname", "cluster", "app", "service"],
@@ -447,6 +524,8 @@ def test_defaults() -> None:
                 "interval": "5m",
                 "repeat": "12h",
             },
+            "mute_times": {},
+            "mute": {},
             "overrides": {},
         },
         "versions": {},

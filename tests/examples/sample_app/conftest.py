@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
-
-# The helpers must be found whatever pytest's import mode.
-sys.path.insert(0, str(Path(__file__).parent))
-
 from sample_app_support import Receiver, Service, receiving, running
 
 

@@ -15,13 +15,15 @@ OWN = {
 }
 
 
-def _target(address: str, probe: str, module: str = "http_2xx", app: str = "observability") -> Target:
-    labels = {"app": app, "environment": "test", "service": "probe", "probe": probe, "__param_module": module}
+def _target(
+    address: str, probe: str, module: str = "http_2xx", app: str = "observability", service: str = "probe"
+) -> Target:
+    labels = {"app": app, "environment": "test", "service": service, "probe": probe, "__param_module": module}
     return Target(address=address, labels=labels)
 
 
 def test_workload() -> None:
-    """Proves what the exporter is started with, its two ways of knocking, and that it is reloaded, not restarted."""
+    """Proves what the exporter is started with, its ways of knocking, and that it is reloaded, not restarted."""
     (workload,) = exporting("blackbox", {}).workloads
 
     assert (workload.name, workload.program.binary, workload.args) == (
@@ -34,6 +36,7 @@ def test_workload() -> None:
             "modules": {
                 "http_2xx": {"prober": "http", "http": {"preferred_ip_protocol": "ip4"}},
                 "tcp_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4"}},
+                "tls_connect": {"prober": "tcp", "tcp": {"preferred_ip_protocol": "ip4", "tls": True}},
             }
         }
     }
@@ -47,6 +50,7 @@ def test_jobs() -> None:
     probes = {
         "shop": {"url": "https://shop.example.com/", "app": "shop"},
         "mail": {"address": "mail.example.com:25"},
+        "vault": {"address": "vault.example.com:8200", "tls": True, "app": "shop", "service": "vault"},
         "slow": {"url": "http://slow.example.com/", "interval": "5m", "timeout": "1m"},
     }
     exporter, usual, slow = exporting("blackbox", {"probes": probes}).monitoring.jobs
@@ -59,6 +63,7 @@ def test_jobs() -> None:
             *(_target(url, name) for name, url in OWN.items()),
             _target("https://shop.example.com/", "shop", app="shop"),
             _target("mail.example.com:25", "mail", module="tcp_connect"),
+            _target("vault.example.com:8200", "vault", module="tls_connect", app="shop", service="vault"),
         ),
         path="/probe",
         interval="30s",
@@ -82,3 +87,11 @@ def test_bad_settings() -> None:
             f"{FILE}: observability:settings.exporters.blackbox.probes.shop:"
             " a probe knocks at one thing (accepted: either url or address)"
         )
+
+
+def test_tls_is_for_addresses() -> None:
+    """Proves that a URL, which says itself whether it is TLS, is not told again."""
+    assert complaint(exporters={"blackbox": {"probes": {"shop": {"url": "http://a/", "tls": True}}}}) == (
+        f"{FILE}: observability:settings.exporters.blackbox.probes.shop.tls:"
+        " a URL says itself whether it is TLS (accepted: https://… as url)"
+    )

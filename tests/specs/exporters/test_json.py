@@ -32,9 +32,10 @@ def test_workload() -> None:
                     "metrics": [
                         {"name": "database_health_status", "path": "{ .healthy }"},
                         {"name": "database_active_connections", "path": "{ .pool.active }"},
-                    ]
+                    ],
+                    "valid_status_codes": [200, 503],
                 },
-                "other": {"metrics": [{"name": "healthy", "path": "{ .ok }"}]},
+                "other": {"metrics": [{"name": "healthy", "path": "{ .ok }"}], "valid_status_codes": [200, 503]},
             }
         }
     }
@@ -64,6 +65,19 @@ def test_jobs() -> None:
             path="/probe",
             through="127.0.0.1:27979",
         ),
+    )
+
+
+def test_pages_are_missed_by_what_each_declares() -> None:
+    """Proves that the alert knows how many numbers each page has to give, and leaves pages that do not answer to
+    ServiceDown."""
+    (group,) = exporting("json", {"targets": TARGETS}).monitoring.groups
+    (alert,) = (alert for alert in group.alerts if alert.name == "JsonPageUnreadable")
+
+    assert alert.expr == (
+        '(scrape_samples_scraped{job="json", app="shop", instance="http://shop.example.com/health/database"} < 2'
+        ' or scrape_samples_scraped{job="json", app="observability", instance="http://127.0.0.1:8000/health"} < 1)'
+        ' and up{job="json"} == 1'
     )
 
 

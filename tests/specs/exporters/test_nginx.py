@@ -32,7 +32,7 @@ def test_job() -> None:
 
     assert found.monitoring.jobs == (
         ScrapeJob(
-            name="nginx-exporter",
+            name="nginx",
             targets=(
                 Target(
                     address="127.0.0.1:9213",

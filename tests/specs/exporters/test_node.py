@@ -29,9 +29,7 @@ def test_workload_and_job(runtime: str, args: tuple[str, ...], address: str) -> 
     assert (dict(workload.files), dict(workload.secrets), dict(workload.environment)) == ({}, {}, {})
     assert (workload.extras, workload.probe.path) == ((HostView(),), "/")
     labels = {"app": "observability", "environment": "test", "service": "node-exporter"}
-    assert found.monitoring.jobs == (
-        ScrapeJob(name="node-exporter", targets=(Target(address=address, labels=labels),)),
-    )
+    assert found.monitoring.jobs == (ScrapeJob(name="node", targets=(Target(address=address, labels=labels),)),)
 
 
 def test_port() -> None:
@@ -40,6 +38,44 @@ def test_port() -> None:
 
     assert found.workloads[0].args == ("--web.listen-address=127.0.0.1:9200",)
     assert found.monitoring.jobs[0].targets[0].address == "127.0.0.1:9200"
+
+
+def test_other_hosts() -> None:
+    """Proves that hosts whose exporter already runs are scraped beside the stack's own, as their systems'."""
+    targets = {"one": {"address": "10.0.0.1:9100", "app": "shop"}, "two": {"address": "10.0.0.2:9100"}}
+    found = exporting("node", {"targets": targets})
+
+    labels = {"environment": "test", "service": "node"}
+    assert len(found.workloads) == 1
+    assert [(job.name, job.targets[1:]) for job in found.monitoring.jobs] == [
+        (
+            "node",
+            (
+                Target(address="10.0.0.1:9100", labels={"app": "shop", **labels}),
+                Target(address="10.0.0.2:9100", labels={"app": "observability", **labels}),
+            ),
+        )
+    ]
+
+
+def test_database_mounts() -> None:
+    """Proves that the mount points of databases decide on both sides of the division, and that what is no regular
+    expression is refused."""
+    (group,) = exporting("node", {"database_mounts": "/srv/db"}).monitoring.groups
+    (full,) = (alert.expr for alert in group.alerts if alert.name == "DatabaseDiskFull")
+
+    assert full == (
+        'node_filesystem_avail_bytes{mountpoint=~"/srv/db"}'
+        ' / (node_filesystem_size_bytes{mountpoint=~"/srv/db"} > 0) < $threshold'
+    )
+    key = f"{FILE}: observability:settings.exporters.node.database_mounts"
+    assert complaint(exporters={"node": {"database_mounts": "/srv/(db"}}) == (
+        f"{key}: '/srv/(db' is no regular expression: missing ), unterminated subpattern at position 5"
+        " (accepted: one in RE2's form)"
+    )
+    assert complaint(exporters={"node": {"database_mounts": 'a"b'}}) == (
+        f"{key}: 'a\"b' has a quote or a backslash (accepted: a regular expression without them)"
+    )
 
 
 def test_bad_settings() -> None:

@@ -41,7 +41,7 @@ def test_job() -> None:
 
     assert found.monitoring.jobs == (
         ScrapeJob(
-            name="redis-exporter",
+            name="redis",
             targets=(
                 Target(
                     address="redis-exporter-cache:9121",
@@ -62,6 +62,8 @@ def test_job() -> None:
                     },
                 ),
             ),
+            interval="10s",
+            timeout="3s",
         ),
     )
 

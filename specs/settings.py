@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from specs.model import (
     Address,
@@ -318,13 +318,100 @@ class Kubernetes(Model):
     """None: the cluster's default class."""
 
 
+def _network(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ValueError(f'"{value}" is not the name of a Docker network (accepted: letters, digits and . _ -)')
+    return value
+
+
 class Docker(Model):
-    """The Docker engine."""
+    """The Docker engine. Another engine than this machine's: `pulumi config set docker:host ssh://user@host`."""
 
     network: Name = "observability"
-    """Network of the containers."""
+    """Network of the containers, and the beginning of their names."""
+    networks: tuple[Annotated[str, AfterValidator(_network), Field(examples=["app_network"])], ...] = ()
+    """Networks of applications, which exist already: what scrapes and what receives telemetry joins them."""
     registry: str | None = None
     """Prefix of a mirror that every image is pulled from, without a trailing slash."""
+
+
+def _switch(value: object) -> object:
+    """`true` and `false` for what has settings of its own."""
+    return {} if value is True else None if value is False else value
+
+
+def _run(value: object) -> object:
+    return {"run": value} if isinstance(value, bool) else value
+
+
+class Delivery(StrEnum):
+    """How dashboards reach Grafana."""
+
+    FILES = "files"
+    """Grafana reads them from its own directory: no provider, no drift to see."""
+    PROVIDER = "provider"
+    """Pulumi's Grafana provider makes folders, dashboards, permissions and a token for app deploys."""
+
+
+class Grafana(Model):
+    """Grafana: one that the stack runs, or one that exists elsewhere. `false`: none at all."""
+
+    run: bool = True
+    """Whether the stack runs one of its own; a process stack also needs a `grafana` on PATH."""
+    delivery: Delivery | None = None
+    """How dashboards reach it; none: `provider` on Docker and for one elsewhere, `files` otherwise."""
+    url: HttpUrl | None = None
+    """One that exists elsewhere: the stack then runs none, and serves that one through the provider."""
+    token: Secret | None = None
+    """Service-account token (role Admin) of the one elsewhere."""
+    datasources: Mapping[Name, HttpUrl] = Field(default_factory=dict[str, str])
+    """URLs by which the one elsewhere reaches prometheus, loki, jaeger, alertmanager and elasticsearch, where they
+    differ from the URLs that people use."""
+    teams: bool = True
+    """Whether the owner of each system becomes a team that may edit the system's folder."""
+
+    @model_validator(mode="after")
+    def _elsewhere(self) -> "Grafana":
+        if self.url and self.token is None:
+            raise problem_at("required with url, but missing (accepted: {secret: <its name>})", "token")
+        if self.url and self.delivery is Delivery.FILES:
+            raise problem_at("a Grafana elsewhere has no files of ours (accepted: provider)", "delivery")
+        for key, given in (("token", self.token is not None), ("datasources", bool(self.datasources))):
+            if given and not self.url:
+                raise problem_at("only with url (accepted: url as well)", key)
+        return self
+
+
+class Elk(Model):
+    """Elasticsearch, Logstash and Kibana, with security on."""
+
+    heap: Size = "512Mi"
+    """Heap of Elasticsearch and of Logstash, each; their containers may take twice that."""
+    logs: Literal["beside", "instead", "none"] = "beside"
+    """Whether the collector feeds log lines to it beside Loki, instead of Loki, or not at all. Logstash takes them
+    in any case."""
+
+
+class Errors(Model):
+    """Error tracking with Sentry's SDKs. `off`, `dsn` and `glitchtip` by themselves mean `to`."""
+
+    to: Literal["off", "dsn", "glitchtip"] = "off"
+    """Nowhere; a project of a Sentry that exists elsewhere; or a GlitchTip that the stack runs."""
+    dsn: Secret | None = None
+    """DSN of the project; GlitchTip shows it once a project is made there."""
+    traces_sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Part of the transactions that applications send."""
+
+    @model_validator(mode="after")
+    def _has_a_dsn(self) -> "Errors":
+        if self.to == "dsn" and self.dsn is None:
+            raise problem_at("required with dsn, but missing (accepted: {secret: <its name>})", "dsn")
+        return self
+
+
+def _errors(value: object) -> object:
+    # YAML reads `off` as false.
+    return {"to": "off" if value is False else value} if isinstance(value, str | bool) else value
 
 
 class Links(Model):
@@ -362,11 +449,25 @@ class Settings(Model):
     alerting: Alerting = Alerting()
     versions: Mapping[str, str] = Field(default_factory=dict[str, str])
     """Image tags by program, where this stack wants another than the one shipped."""
-    grafana: bool = True
-    """Whether Grafana runs; a process stack also needs a `grafana` on PATH."""
+    grafana: Annotated[Grafana, BeforeValidator(_run)] = Grafana()
+    elk: Annotated[Elk | None, BeforeValidator(_switch)] = None
+    """`true`, `false` or its settings: Elasticsearch, Logstash and Kibana (docs/optional-parts.md)."""
+    apm: bool = False
+    """Elastic's APM server; needs elk."""
+    errors: Annotated[Errors, BeforeValidator(_errors)] = Errors()
     links: Links = Links()
     docker: Docker = Docker()
     kubernetes: Kubernetes = Kubernetes()
+
+    @model_validator(mode="after")
+    def _optional_parts(self) -> "Settings":
+        if self.apm and self.elk is None:
+            raise problem_at("needs Elasticsearch (accepted: elk: true as well)", "apm")
+        if self.runtime is RuntimeKind.PROCESS:
+            for key, asked in (("elk", self.elk is not None), ("errors", self.errors.to == "glitchtip")):
+                if asked:
+                    raise problem_at("does not run on process (accepted: on docker, kubernetes)", key)
+        return self
 
     @model_validator(mode="after")
     def _unique_logs(self) -> "Settings":

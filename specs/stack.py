@@ -7,9 +7,12 @@ from typing import Any
 import dashboards
 from specs import (
     alertmanager,
+    apm,
     applications,
     collector,
+    elk,
     exporters,
+    glitchtip,
     grafana,
     inbox,
     jaeger,
@@ -205,9 +208,11 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         if missing:
             left_out.append(f"{name} exporter: left out, since there is no {missing[0]} on PATH")
             del exporting[name]
-    with_grafana = settings.grafana and "grafana" not in absent
-    if settings.grafana and not with_grafana:
+    asks_grafana = settings.grafana.run and settings.grafana.url is None
+    with_grafana = asks_grafana and "grafana" not in absent
+    if asks_grafana and not with_grafana:
         left_out.append("grafana: left out, since there is no grafana on PATH; everything else works without it")
+    optional = [*elk.parts(context), *apm.parts(context), *glitchtip.parts(context)]
     own_inbox = context.on_one_machine and (
         not settings.alerting.receivers or settings.alerting.dead_mans_switch is None
     )
@@ -219,7 +224,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         collector.monitoring(context),
         *([grafana.monitoring(context)] if with_grafana else []),
         *([inbox.monitoring(context)] if own_inbox else []),
-        *(found.monitoring for found in exporting.values()),
+        *(found.monitoring for found in (*optional, *exporting.values())),
     ]
     others = [*(job for monitoring in monitorings for job in monitoring.jobs), *system.jobs(context, systems)]
     own = prometheus.monitoring(context, others)
@@ -255,7 +260,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         collector.workload(context),
         *([grafana.workload(context, boards)] if with_grafana else []),
         *([inbox.workload(context)] if own_inbox else []),
-        *(workload for found in exporting.values() for workload in found.workloads),
+        *(workload for found in (*optional, *exporting.values()) for workload in found.workloads),
     )
     _refuse_clashes(context, workloads)
     _refuse_bulk(context, workloads)

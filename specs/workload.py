@@ -44,7 +44,9 @@ class Program:
     entrypoint: tuple[str, ...] = ()
     """What a container executes, where the image's own entry point would not do; arguments follow."""
     user: int = 65534
-    """User and group that pods run as, and containers that write nothing."""
+    """User and group that containers and pods run as."""
+    client: Literal["", "wget", "curl"] = ""
+    """HTTP client inside the image, with which a container can ask itself whether it is healthy; empty: none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +102,8 @@ class Resources:
     """Limit and request, in Kubernetes' form: `256Mi`."""
     cpu: str
     """Request, in Kubernetes' form: `100m`."""
+    processors: float = 1.0
+    """Most processors it may use on Docker, where everything shares a developer's machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,20 @@ class HostView:
     """Extra: the workload measures the host it runs on and sees its root filesystem read-only at /host."""
 
 
-Extra = Registry | HostView
+@dataclass(frozen=True, slots=True)
+class HostPaths:
+    """Extra: the workload sees paths of the host, read-only."""
+
+    paths: tuple[tuple[str, str], ...]
+    """Path on the host and path inside, both absolute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outward:
+    """Extra: the workload dials what is monitored or is dialled by it, and so joins the networks of applications."""
+
+
+Extra = Registry | HostView | HostPaths | Outward
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +160,8 @@ class Workload:
     """None: a new configuration takes a restart."""
     resources: Resources
     volume: Volume | None = None
+    scratch: tuple[str, ...] = ()
+    """Absolute paths inside the image that the program writes to and need not keep; /tmp is always one."""
     extras: tuple[Extra, ...] = ()
     summary: str = ""
     """One line for people: what this part is for."""

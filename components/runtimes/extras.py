@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from specs.workload import HostView, Registry, Workload
+from specs.workload import HostPaths, HostView, Outward, Registry, Workload
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,17 +14,26 @@ class Extras:
     """Whether it sees the shared registry directory."""
     host: bool
     """Whether it sees the host it runs on."""
+    paths: tuple[tuple[str, str], ...]
+    """Paths of the host that it sees, each with the path inside."""
+    outward: bool
+    """Whether it joins the networks of applications."""
 
 
 def extras(workload: Workload) -> Extras:
     """The workload's extras. Raises AssertionError for one that the runtimes do not know: none is dropped silently."""
-    registry = host = False
+    registry = host = outward = False
+    paths: tuple[tuple[str, str], ...] = ()
     for extra in workload.extras:
         match extra:
             case Registry():
                 registry = True
             case HostView():
                 host = True
+            case HostPaths(found):
+                paths += found
+            case Outward():
+                outward = True
             case _:
                 assert_never(extra)
-    return Extras(registry=registry, host=host)
+    return Extras(registry=registry, host=host, paths=paths, outward=outward)

@@ -1,10 +1,11 @@
 """The only reader of pulumi.Config: settings in, secrets by name."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import pulumi
 
 from components import runtimes
+from components.generated import GeneratedSecret
 from specs.model import SettingsError, parse
 from specs.settings import KEY, PROJECT, RuntimeKind, Settings
 from specs.stack import Stack, build
@@ -29,23 +30,31 @@ def stack() -> Stack:
 def secrets(wanted: Stack) -> Mapping[str, pulumi.Output[str]]:
     """Every secret of the stack by its key. Raises pulumi.RunError naming each that is missing and how to set it.
 
-    Generated ones may be missing on a process stack, which makes them up.
+    Generated ones may be missing: a process stack makes them up where its programs run, others by a GeneratedSecret.
     """
     config = pulumi.Config(PROJECT)
-    found: dict[str, pulumi.Output[str]] = {}
-    missing: list[str] = []
-    for ref in wanted.secrets():
-        value = config.get_secret(ref.key)
-        if value is not None:
-            found[ref.key] = value
-        elif not (ref.generated and wanted.context.settings.runtime is RuntimeKind.PROCESS):
-            missing.append(ref.key)
-    if missing:
-        raise pulumi.RunError(
-            "\n".join(
-                f"{_file()}: {PROJECT}:{key}: secret is missing"
-                f" (set it: pulumi config set --secret {key} --stack {pulumi.get_stack()})"
-                for key in missing
-            )
-        )
-    return found
+    settings = wanted.context.settings
+    found = {ref.key: config.get_secret(ref.key) for ref in wanted.secrets()}
+    absent = [ref for ref in wanted.secrets() if found[ref.key] is None]
+    unset = [_unset(ref.key, pulumi.get_stack()) for ref in absent if not ref.generated]
+    if unset:
+        raise pulumi.RunError("\n".join(unset))
+    made: dict[str, pulumi.Output[str]] = {}
+    if settings.runtime is not RuntimeKind.PROCESS:
+        kept = settings.runtime is RuntimeKind.DOCKER and settings.docker.keep_volumes
+        made = {ref.key: GeneratedSecret(ref.key, stack=pulumi.get_stack(), kept=kept).value for ref in absent}
+    return {**{key: value for key, value in found.items() if value is not None}, **made}
+
+
+def _unset(key: str, name: str) -> str:
+    how = f"set it: pulumi config set --secret {key} --stack {name}"
+    return f"Pulumi.{name}.yaml: {PROJECT}:{key}: secret is missing ({how})"
+
+
+def missing(wanted: Stack, configured: Container[str], name: str) -> list[str]:
+    """What `secrets` would refuse of the stack `name`, whose configuration has the keys `configured`: a line each."""
+    return [
+        _unset(ref.key, name)
+        for ref in wanted.secrets()
+        if not ref.generated and f"{PROJECT}:{ref.key}" not in configured
+    ]

@@ -62,10 +62,12 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """Healthy means: GET `path` on the port called `port` answers 200."""
+    """Healthy means: GET `path` on the port called `port` answers 200. A program that speaks no HTTP has `command`."""
 
     port: str
-    path: str
+    path: str = "/"
+    command: tuple[str, ...] = ()
+    """What is run inside, in the data directory, instead of asking by HTTP: exit status 0 means healthy."""
     start_seconds: int = 60
     """How long a start may take before it counts as failed."""
 
@@ -137,7 +139,12 @@ class Outward:
     """Extra: the workload dials what is monitored or is dialled by it, and so joins the networks of applications."""
 
 
-Extra = Registry | HostView | HostPaths | Outward
+@dataclass(frozen=True, slots=True)
+class KernelLog:
+    """Extra: the workload reads the kernel's log at /dev/kmsg, where out-of-memory kills are told."""
+
+
+Extra = Registry | HostView | HostPaths | Outward | KernelLog
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

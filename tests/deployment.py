@@ -21,6 +21,8 @@ from specs.workload import Port, Probe, Program, Registry, Resources, SecretRef,
 
 ROOT = Path(__file__).parents[1]
 HOME = "/home/of/the/stack"
+LOCK: Mapping[str, str] = {}
+"""What images.lock says in tests: whether a checkout has one must make no difference."""
 PROCESS = "pulumi-python:dynamic/observability:Process"
 SUPERVISOR = "pulumi-python:dynamic/observability:Supervisor"
 CONTAINER = "docker:index/container:Container"
@@ -80,9 +82,9 @@ def runtime_of(settings: Settings, secrets: Mapping[str, pulumi.Output[str]]) ->
         case RuntimeKind.PROCESS:
             return ProcessRuntime(home=HOME, addresses=where, secrets=secrets)
         case RuntimeKind.DOCKER:
-            return DockerRuntime(settings=settings, addresses=where, secrets=secrets)
+            return DockerRuntime(settings=settings, addresses=where, secrets=secrets, lock=LOCK)
         case RuntimeKind.KUBERNETES:
-            return KubernetesRuntime(settings=settings, addresses=where, secrets=secrets)
+            return KubernetesRuntime(settings=settings, addresses=where, secrets=secrets, lock=LOCK)
 
 
 def deployed(stack: Stack, *, preview: bool = False) -> Recording:
@@ -90,8 +92,8 @@ def deployed(stack: Stack, *, preview: bool = False) -> Recording:
     settings = stack.context.settings
 
     def program() -> None:
-        runtime = runtime_of(settings, secrets_for(stack.workloads))
-        ObservabilityStack("observability", stack, runtime)
+        secrets = {ref.key: pulumi.Output.secret(secret_of(ref.key)) for ref in stack.secrets()}
+        ObservabilityStack("observability", stack, runtime_of(settings, secrets), secrets)
 
     return record(program, stack=settings.environment, preview=preview)
 

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import pulumi
 
+from components.runtimes.images import read_lock
+from specs.model import SettingsError
 from specs.settings import RuntimeKind, Settings
 from specs.stack import Stack
 from specs.workload import Workload
@@ -32,6 +34,13 @@ def absent(settings: Settings) -> list[str]:
     return process.absent()
 
 
+def _lock() -> Mapping[str, str]:
+    try:
+        return read_lock()
+    except SettingsError as problem:
+        raise pulumi.RunError(str(problem)) from None
+
+
 def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> Runtime:
     """The runtime that the stack asks for, once it is sure that the stack can run there.
 
@@ -46,8 +55,8 @@ def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> Runtime:
         case RuntimeKind.DOCKER:
             from components.runtimes import docker
 
-            return docker.of(stack, secrets)
+            return docker.of(stack, secrets, _lock())
         case RuntimeKind.KUBERNETES:
             from components.runtimes import kubernetes
 
-            return kubernetes.of(stack, secrets)
+            return kubernetes.of(stack, secrets, _lock())

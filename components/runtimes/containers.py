@@ -14,11 +14,19 @@ def selector(workload: Workload) -> dict[str, str]:
     return {"app.kubernetes.io/name": workload.program.name, "app.kubernetes.io/instance": workload.name}
 
 
+def part_of(instance: str) -> dict[str, str]:
+    """Labels of everything that a stack runs in containers."""
+    return {
+        "app.kubernetes.io/instance": instance,
+        "app.kubernetes.io/part-of": "observability",
+        "app.kubernetes.io/managed-by": "pulumi",
+    }
+
+
 def labels(workload: Workload) -> dict[str, str]:
     """Labels that describe a workload."""
     return {
         **selector(workload),
-        "app.kubernetes.io/part-of": "observability",
-        "app.kubernetes.io/managed-by": "pulumi",
+        **part_of(workload.name),
         "app.kubernetes.io/version": workload.program.version,
     }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from specs.workload import HostPaths, HostView, Outward, Registry, Workload
+from specs.workload import HostPaths, HostView, KernelLog, Outward, Registry, Workload
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,11 +18,13 @@ class Extras:
     """Paths of the host that it sees, each with the path inside."""
     outward: bool
     """Whether it joins the networks of applications."""
+    kernel_log: bool
+    """Whether it reads the kernel's log."""
 
 
 def extras(workload: Workload) -> Extras:
     """The workload's extras. Raises AssertionError for one that the runtimes do not know: none is dropped silently."""
-    registry = host = outward = False
+    registry = host = outward = kernel_log = False
     paths: tuple[tuple[str, str], ...] = ()
     for extra in workload.extras:
         match extra:
@@ -34,6 +36,8 @@ def extras(workload: Workload) -> Extras:
                 paths += found
             case Outward():
                 outward = True
+            case KernelLog():
+                kernel_log = True
             case _:
                 assert_never(extra)
-    return Extras(registry=registry, host=host, paths=paths, outward=outward)
+    return Extras(registry=registry, host=host, paths=paths, outward=outward, kernel_log=kernel_log)

@@ -21,9 +21,10 @@ PULL_SECONDS = 300
 """What pulling an image and attaching a volume may take, before the program itself starts."""
 
 
-def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> "KubernetesRuntime":
+def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]], lock: Mapping[str, str]) -> "KubernetesRuntime":
     """The runtime on the cluster that the user's kubeconfig names."""
-    return KubernetesRuntime(settings=stack.context.settings, addresses=stack.context.addresses, secrets=secrets)
+    context = stack.context
+    return KubernetesRuntime(settings=context.settings, addresses=context.addresses, secrets=secrets, lock=lock)
 
 
 def _namespace(logical: str, name: str, standard: str) -> core.Namespace:
@@ -36,10 +37,18 @@ def _namespace(logical: str, name: str, standard: str) -> core.Namespace:
 class KubernetesRuntime:
     """Pods of a namespace that admits nothing beyond the Pod Security Standard `restricted`."""
 
-    def __init__(self, *, settings: Settings, addresses: Addresses, secrets: Mapping[str, pulumi.Output[str]]) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        addresses: Addresses,
+        secrets: Mapping[str, pulumi.Output[str]],
+        lock: Mapping[str, str],
+    ) -> None:
         self._settings = settings
         self._addresses = addresses
         self._secrets = secrets
+        self._lock = lock
         self._restricted = _namespace("namespace", settings.kubernetes.namespace, "restricted")
 
     @property
@@ -61,6 +70,7 @@ class KubernetesRuntime:
             workload,
             config=config.metadata.name if config else None,
             secret=secret.metadata.name if secret else None,
+            lock=self._lock,
         )
         self._service(workload, opts)
         if on_node:

@@ -15,6 +15,7 @@ CONFIG_VOLUME = "config"
 DATA_VOLUME = "data"
 HOST_VOLUME = "host"
 REGISTRY_VOLUME = "registry"
+SCRATCH_VOLUME = "scratch"
 TMP_VOLUME = "tmp"
 STOP_SECONDS = 60
 
@@ -32,9 +33,17 @@ def key_of(path: str) -> str:
 
 
 def template(
-    workload: Workload, *, config: pulumi.Input[str] | None, secret: pulumi.Input[str] | None
+    workload: Workload,
+    *,
+    config: pulumi.Input[str] | None,
+    secret: pulumi.Input[str] | None,
+    lock: Mapping[str, str],
 ) -> core.PodTemplateSpecArgs:
-    """The pod of `workload`; `config` and `secret` are the names of the ConfigMap and the Secret with its files."""
+    """The pod of `workload`; `config` and `secret` are the names of the ConfigMap and the Secret with its files, `lock`
+    is what images.lock says.
+
+    Raises AssertionError for an extra that a pod cannot have.
+    """
     asked = extras(workload)
     user = workload.program.user
     projected = _files(workload, config, secret)
@@ -54,6 +63,11 @@ def template(
         # nevertheless, so that no program stumbles over a path that is missing.
         mounts.append(core.VolumeMountArgs(name=REGISTRY_VOLUME, mount_path=REGISTRY))
         volumes.append(core.VolumeArgs(name=REGISTRY_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs()))
+    if asked.paths or asked.kernel_log:
+        raise AssertionError(f"{workload.name}: a pod sees all paths of its node or none, and not its kernel's log")
+    for index, path in enumerate(workload.scratch):
+        mounts.append(core.VolumeMountArgs(name=f"{SCRATCH_VOLUME}-{index}", mount_path=path))
+        volumes.append(core.VolumeArgs(name=f"{SCRATCH_VOLUME}-{index}", empty_dir=core.EmptyDirVolumeSourceArgs()))
     if asked.host:
         mounts.append(
             core.VolumeMountArgs(name=HOST_VOLUME, mount_path=HOST, read_only=True, mount_propagation="HostToContainer")
@@ -78,17 +92,17 @@ def template(
                 fs_group_change_policy="OnRootMismatch",
                 seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
             ),
-            containers=[_container(workload, mounts)],
+            containers=[_container(workload, mounts, lock)],
             volumes=volumes,
         ),
     )
 
 
-def _container(workload: Workload, mounts: list[core.VolumeMountArgs]) -> core.ContainerArgs:
+def _container(workload: Workload, mounts: list[core.VolumeMountArgs], lock: Mapping[str, str]) -> core.ContainerArgs:
     memory = workload.resources.memory
     return core.ContainerArgs(
         name=workload.name,
-        image=reference(workload.program, None),
+        image=reference(workload.program, None, lock),
         command=list(workload.program.entrypoint) or None,
         args=list(workload.args),
         working_dir=DATA,
@@ -115,8 +129,10 @@ def _container(workload: Workload, mounts: list[core.VolumeMountArgs]) -> core.C
 
 def _probe(workload: Workload, *, period: int, failures: int) -> core.ProbeArgs:
     probe = workload.probe
+    by_http = core.HTTPGetActionArgs(path=probe.path, port=workload.port(probe.port).name)
     return core.ProbeArgs(
-        http_get=core.HTTPGetActionArgs(path=probe.path, port=workload.port(probe.port).name),
+        http_get=None if probe.command else by_http,
+        exec_=core.ExecActionArgs(command=list(probe.command)) if probe.command else None,
         period_seconds=period,
         timeout_seconds=5,
         failure_threshold=failures,

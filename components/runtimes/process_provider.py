@@ -4,8 +4,6 @@ The engine's state refers to these classes by module and name. Moving or renamin
 changing what their methods do does not (docs/decisions/003-dynamic-resources.md).
 """
 
-import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,31 +19,13 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.plain_errors import speak_plainly
 from processes import place, supervision
 from processes.errors import ProcessError
 from processes.home import Home
 
 _PROVIDER = "__provider"
 _RESTARTING = ("command", "environment", "version", "probe_url")
-
-
-class _PlainTraceback:
-    """Stands in for the module `traceback` in Pulumi's plugin, which makes every exception's traceback the message."""
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(traceback, name)
-
-    @staticmethod
-    def format_exc() -> str:
-        """A ProcessError is a sentence for people; anything else keeps its traceback."""
-        error = sys.exc_info()[1]
-        return str(error) if isinstance(error, ProcessError) else traceback.format_exc()
-
-
-def _speak_plainly() -> None:
-    plugin = sys.modules["__main__"]
-    if hasattr(plugin, "DynamicResourceProviderServicer"):
-        plugin.traceback = _PlainTraceback()  # type: ignore[attr-defined]
 
 
 def _inputs(props: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +55,7 @@ class SupervisorProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Called once in the plugin."""
         del req
-        _speak_plainly()
+        speak_plainly()
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Start keeper and supervisor."""
@@ -104,7 +84,7 @@ class ProcessProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Called once in the plugin."""
         del req
-        _speak_plainly()
+        speak_plainly()
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Previews refuse already what the program's own checker does. Unchanged files were checked before."""
@@ -162,7 +142,7 @@ class FileProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Called once in the plugin."""
         del req
-        _speak_plainly()
+        speak_plainly()
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Write it, all at once for whoever watches."""

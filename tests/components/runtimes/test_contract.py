@@ -68,15 +68,26 @@ def of_process(recording: Recording, workload: Workload, settings: Settings) -> 
 def of_container(recording: Recording, workload: Workload, settings: Settings) -> Seen:
     """Read a Container: by its alias every port can be dialled; what is published is so on loopback, shifted."""
     inputs = recording.resource(CONTAINER, workload.name).inputs
-    root = "/workload/config/"
-    uploads = [(str(upload["file"]), upload["content"]) for upload in inputs.get("uploads", [])]
+    config = f"{settings.docker.network}-{workload.name}-config"
+    mounted = {volume["containerPath"]: volume["volumeName"] for volume in inputs.get("volumes", [])}
+    uploads: list[tuple[str, Any]] = []
+    for resource in recording.resources:
+        # What fills the volume that the program reads its configuration from, and that the program waits for.
+        if resource.name not in {f"{workload.name}-files", f"{workload.name}-secrets"} or resource.type != CONTAINER:
+            continue
+        assert resource.name in recording.resource(CONTAINER, workload.name).depends_on
+        filled = {volume["containerPath"]: volume["volumeName"] for volume in resource.inputs["volumes"]}
+        uploads += [(str(upload["file"]), upload["content"]) for upload in resource.inputs.get("uploads", [])]
+        assert not resource.inputs.get("uploads") or filled["/workload/config"] == config
+    assert not uploads or mounted["/workload/config"] == config
+    root = "/seed/"
     assert all(file.startswith(root) for file, _ in uploads)
-    published = [(port.number, port.protocol) for port in workload.ports if port.published]
+    published = sorted((port.number, port.protocol) for port in workload.ports if port.published)
     assert inputs.get("ports", []) == [
         {"internal": number, "external": number + settings.port_offset, "ip": "127.0.0.1", "protocol": protocol}
         for number, protocol in published
     ]
-    aliases = {alias for network in inputs["networksAdvanced"] for alias in network["aliases"]}
+    aliases = {alias for network in inputs["networksAdvanced"] for alias in network.get("aliases", [])}
     where = addresses(settings)
     return Seen(
         args=inputs["command"],
@@ -167,7 +178,9 @@ def seen(kind: RuntimeKind, stack: Stack) -> dict[str, Seen]:
 
 def test_every_workload_is_placed_once(kind: RuntimeKind, stack: Stack) -> None:
     """None is forgotten, none runs twice, and nothing runs that is not in the spec."""
-    running = [resource.name for resource in deployed(stack).resources if resource.type in PLACED_AS[kind]]
+    placed_as = [resource for resource in deployed(stack).resources if resource.type in PLACED_AS[kind]]
+    # A container that prepares a volume ends.
+    running = [resource.name for resource in placed_as if resource.inputs.get("mustRun", True)]
 
     assert sorted(running) == sorted(stack.names)
 
@@ -226,7 +239,7 @@ def test_directories_lie_beside_each_other(kind: RuntimeKind) -> None:
     if kind is RuntimeKind.DOCKER:
         inputs = recording.resource(CONTAINER, "sample").inputs
         directory, mounts = inputs["workingDir"], [volume["containerPath"] for volume in inputs["volumes"]]
-        assert (directory, mounts) == ("/workload/data", ["/workload/data", "/registry"])
+        assert (directory, mounts) == ("/workload/data", ["/workload/config", "/workload/data", "/registry"])
     elif kind is RuntimeKind.KUBERNETES:
         spec = recording.resource("kubernetes:apps/v1:StatefulSet", "sample").inputs["spec"]["template"]["spec"]
         (container,) = spec["containers"]

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from components.recording import Recording, Secret
 from components.runtimes.kubernetes_pod import key_of
 from specs.settings import RuntimeKind
+from specs.workload import HostPaths, KernelLog, Outward
 from tests.deployment import SAMPLE, inputs_of, placed, secret_of, settings_for, url_of
 
 SETTINGS = settings_for(RuntimeKind.KUBERNETES)
@@ -220,6 +223,31 @@ def test_a_workload_without_data_is_a_deployment() -> None:
         {"name": "data", "mountPath": "/workload/data"},
         {"name": "tmp", "mountPath": TMP},
     ]
+
+
+def test_paths_that_it_writes_are_empty_directories() -> None:
+    """Beside /tmp, the root filesystem is writable where the workload says so."""
+    inputs = inputs_of(
+        placed(replace(STATELESS, scratch=("/opt/logs",)), SETTINGS), "kubernetes:apps/v1:Deployment", "sample"
+    )
+    pod = inputs["spec"]["template"]["spec"]
+
+    assert {"name": "scratch-0", "emptyDir": {}} in pod["volumes"]
+    assert {"name": "scratch-0", "mountPath": "/opt/logs"} in pod["containers"][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize("extra", [HostPaths((("/var/log", "/host/var/log"),)), KernelLog()])
+def test_what_a_pod_cannot_have_is_refused(extra: HostPaths | KernelLog) -> None:
+    """It is never left out in silence."""
+    with pytest.raises(AssertionError, match=r"^sample: a pod sees all paths of its node or none"):
+        placed(replace(STATELESS, extras=(extra,)), SETTINGS)
+
+
+def test_what_reaches_out_is_a_pod_like_any_other() -> None:
+    """Pods reach each other without networks to join."""
+    outward = placed(replace(STATELESS, extras=(Outward(),)), SETTINGS)
+
+    assert outward.resources == placed(STATELESS, SETTINGS).resources
 
 
 def test_the_settings_choose_namespace_and_storage() -> None:

@@ -13,7 +13,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import BLACKBOX_EXPORTER
 from specs.settings import Severity
-from specs.workload import CONFIG, Check, Port, Probe, Reload, Resources, Workload
+from specs.workload import CONFIG, Check, Outward, Port, Probe, Reload, Resources, Workload
 
 NAME = "blackbox-exporter"
 DASHBOARD = "exporter-blackbox"
@@ -168,6 +168,7 @@ def build(context: Context, settings: BlackboxSettings) -> Exporting:
             timestamp_metric="blackbox_exporter_config_last_reload_success_timestamp_seconds",
         ),
         resources=Resources(memory="64Mi", cpu="50m"),
+        extras=(Outward(),),
     )
     through = context.addresses.dial(NAME, port)
     jobs: dict[tuple[str, str], ScrapeJob] = {}

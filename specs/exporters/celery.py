@@ -13,7 +13,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
 from specs.part import Context, Monitoring
 from specs.programs import FLOWER
 from specs.settings import Severity
-from specs.workload import CONFIG, Port, Probe, Resources, SecretRef, Workload
+from specs.workload import CONFIG, Outward, Port, Probe, Resources, SecretRef, Workload
 
 NAME = "flower"
 DASHBOARD = "exporter-celery"
@@ -213,6 +213,7 @@ def build(context: Context, settings: CelerySettings) -> Exporting:
             else {},
             probe=Probe(port="http", path="/healthcheck"),
             resources=Resources(memory="192Mi", cpu="50m"),
+            extras=(Outward(),),
         )
         workloads.append(workload)
         targets.append(

@@ -12,7 +12,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import JSON_EXPORTER
 from specs.settings import Severity
-from specs.workload import CONFIG, Port, Probe, Resources, Workload
+from specs.workload import CONFIG, Outward, Port, Probe, Resources, Workload
 
 NAME = "json-exporter"
 DASHBOARD = "exporter-json"
@@ -93,6 +93,7 @@ def build(context: Context, settings: JsonSettings) -> Exporting:
         files={"json.yml": to_yaml({"modules": modules})},
         probe=Probe(port="http", path="/metrics"),
         resources=Resources(memory="64Mi", cpu="50m"),
+        extras=(Outward(),),
         page="/metrics",
     )
     targets = tuple(

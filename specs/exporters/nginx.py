@@ -12,7 +12,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
 from specs.part import Context, Monitoring
 from specs.programs import NGINX_EXPORTER
 from specs.settings import Severity
-from specs.workload import Port, Probe, Resources, Workload
+from specs.workload import Outward, Port, Probe, Resources, Workload
 
 NAME = "nginx-exporter"
 DASHBOARD = "exporter-nginx"
@@ -120,6 +120,7 @@ def build(context: Context, settings: NginxSettings) -> Exporting:
             ),
             probe=Probe(port="http", path="/"),
             resources=Resources(memory="64Mi", cpu="50m"),
+            extras=(Outward(),),
             page="/metrics",
         )
         workloads.append(workload)

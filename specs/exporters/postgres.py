@@ -12,7 +12,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import POSTGRES_EXPORTER
 from specs.settings import Severity
-from specs.workload import CONFIG, Port, Probe, Resources, Workload
+from specs.workload import CONFIG, Outward, Port, Probe, Resources, Workload
 
 NAME = "postgres-exporter"
 DASHBOARD = "exporter-postgres"
@@ -333,6 +333,7 @@ def build(context: Context, settings: PostgresSettings) -> Exporting:
             secrets={"secrets/password": target.password.ref} if target.password else {},
             probe=Probe(port="http", path="/"),
             resources=Resources(memory="64Mi", cpu="50m"),
+            extras=(Outward(),),
             page="/metrics",
         )
         workloads.append(workload)

@@ -13,7 +13,7 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
 from specs.part import Context, Monitoring
 from specs.programs import REDIS_EXPORTER
 from specs.settings import Severity
-from specs.workload import CONFIG, Port, Probe, Resources, SecretRef, Workload
+from specs.workload import CONFIG, Outward, Port, Probe, Resources, SecretRef, Workload
 
 NAME = "redis-exporter"
 DASHBOARD = "exporter-redis"
@@ -221,6 +221,7 @@ def build(context: Context, settings: RedisSettings) -> Exporting:
             secrets=secrets,
             probe=Probe(port="http", path="/health"),
             resources=Resources(memory="64Mi", cpu="50m"),
+            extras=(Outward(),),
             page="/metrics",
         )
         workloads.append(workload)

@@ -18,6 +18,11 @@ CELERY = labels("celery", app="shop", job="celery")
 PROBE = labels("probe", job="probe", instance="https://shop/", probe="shop")
 BLACKBOX = labels("blackbox-exporter")
 PAGE = labels("json", app="shop", job="json", instance="http://shop.example.com/health/database")
+CADVISOR = labels("cadvisor")
+ALL_CONTAINERS = CADVISOR | {"id": "/", "image": "", "name": ""}
+CONTAINER = CADVISOR | {"id": "/docker/1f0c", "image": "shop/api:1", "name": "shop-api"}
+OTHER_CONTAINER = CADVISOR | {"id": "/docker/77ad", "image": "shop/web:1", "name": "shop-web"}
+OF_CONTAINER = without(CONTAINER, "id", "image", "job")
 
 DAY = 86400
 MEBIBYTE = 2**20
@@ -1398,4 +1403,116 @@ OF_PROBES = (
     ),
 )
 
-EXAMPLES = (*OF_NODE, *OF_POSTGRES, *OF_REDIS, *OF_NGINX, *OF_CELERY, *OF_PROBES)
+OF_CONTAINERS = (
+    *tried(
+        "ContainerMemoryNearlyFull",
+        {
+            series("container_memory_working_set_bytes", CONTAINER): gauge(95, 90, 50),
+            series("container_spec_memory_limit_bytes", CONTAINER): gauge(100),
+            # No limit, and the host as a whole.
+            series("container_memory_working_set_bytes", OTHER_CONTAINER): gauge(95),
+            series("container_spec_memory_limit_bytes", OTHER_CONTAINER): gauge(0),
+            series("container_memory_working_set_bytes", ALL_CONTAINERS): gauge(95),
+            series("container_spec_memory_limit_bytes", ALL_CONTAINERS): gauge(100),
+        },
+        Firing(
+            labels=OF_CONTAINER | WARNING,
+            summary="Container shop-api nearly fills its memory",
+            description="95% of its limit is in use (limit 0.9); beyond it the kernel kills it.",
+        ),
+        wait="10m",
+    ),
+    *tried(
+        "ContainerOutOfMemoryKill",
+        {
+            series("container_oom_events_total", CONTAINER): counter(1, 0, 0),
+            series("container_oom_events_total", OTHER_CONTAINER): counter(0),
+        },
+        Firing(
+            labels=OF_CONTAINER | WARNING,
+            summary="The kernel killed a process of container shop-api for want of memory",
+            description="40 processes were killed in 10 minutes.",
+        ),
+        window="10m",
+    ),
+    *tried(
+        "ContainerThrottled",
+        {
+            series("container_cpu_cfs_throttled_periods_total", CONTAINER): counter(120, 75, 15),
+            series("container_cpu_cfs_periods_total", CONTAINER): counter(150),
+        },
+        Firing(
+            labels=OF_CONTAINER | WARNING,
+            summary="Container shop-api waits for its share of the CPU",
+            description="It was held back in 80% of the periods in which it ran (limit 0.5).",
+        ),
+        wait="15m",
+        window="5m",
+    ),
+    Example(
+        alert="ContainerThrottled",
+        says="it is held back in each of very few periods",
+        series={
+            series("container_cpu_cfs_throttled_periods_total", CONTAINER): "0+15x160",
+            series("container_cpu_cfs_periods_total", CONTAINER): "0+15x160",
+        },
+        at="35m",
+    ),
+    Example(
+        alert="ContainerRestarting",
+        says="it was started three times, and stays up",
+        series={series("container_start_time_seconds", CONTAINER): "0x4 60x4 120x4 180x100"},
+        at="4m",
+        quiet_at="2m45s",
+        resolved_at="18m30s",
+        fires=(
+            Firing(
+                labels=OF_CONTAINER | WARNING,
+                summary="Container shop-api is started again and again",
+                description="It was started 3 times in 15 minutes (limit 2).",
+            ),
+        ),
+    ),
+    Example(
+        alert="ContainerRestarting",
+        says="it was started twice (the boundary)",
+        series={series("container_start_time_seconds", CONTAINER): "0x4 60x4 120x100"},
+        at="10m",
+    ),
+    Example(
+        alert="ContainerRestarting",
+        says="others took its place three times, as a deployment does",
+        series={
+            series("container_start_time_seconds", CONTAINER, id=f"/docker/{index}"): f"_x{index * 4} {index}x4"
+            for index in range(1, 4)
+        },
+        at="4m",
+    ),
+    *tried(
+        "ContainerUnhealthy",
+        {
+            series("container_health_state", CONTAINER): gauge(0, 1),
+            # It has no health check.
+            series("container_health_state", OTHER_CONTAINER): gauge(-1),
+        },
+        Firing(
+            labels=OF_CONTAINER | WARNING,
+            summary="Container shop-api says of itself that it is not healthy",
+            description="Its health check has not succeeded for 10 minutes (state is 0).",
+        ),
+        wait="10m",
+        border=NO_LIMIT,
+    ),
+    *tried(
+        "ContainersUnknown",
+        {series("container_scrape_error", CADVISOR): gauge(1, 0)},
+        Firing(
+            labels=CADVISOR | WARNING,
+            summary="cAdvisor cannot say which containers there are",
+            description="Its last look at the containers failed (error is 1): alerts on containers are blind.",
+        ),
+        wait="5m",
+    ),
+)
+
+EXAMPLES = (*OF_NODE, *OF_POSTGRES, *OF_REDIS, *OF_NGINX, *OF_CELERY, *OF_PROBES, *OF_CONTAINERS)

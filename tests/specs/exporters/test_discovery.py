@@ -11,7 +11,16 @@ from specs.stack import build
 from tests.specs.support import ROOT, yaml_file
 from tools.documents import whole_stack
 
-PORTS = {"blackbox": 9115, "celery": 5555, "json": 7979, "nginx": 9113, "node": 9100, "postgres": 9187, "redis": 9121}
+PORTS = {
+    "blackbox": 9115,
+    "cadvisor": 8080,
+    "celery": 5555,
+    "json": 7979,
+    "nginx": 9113,
+    "node": 9100,
+    "postgres": 9187,
+    "redis": 9121,
+}
 EXPORTERS = exporters.discover()
 PAGE = (ROOT / "docs" / "exporters.md").read_text(encoding="utf-8")
 

@@ -27,6 +27,8 @@ stack = pulumi.StackReference(config.get("stack") or "organization/observability
 scrape, logs, otel_env, environment = (
     stack.require_output(name) for name in ("scrape", "logs", "otel_env", "environment")
 )
+# None where the stack has no errors to take.
+sentry_env = stack.get_output("sentry_env")
 
 home = str(of_stack(APP).path)
 address = f"127.0.0.1:{port}"
@@ -68,9 +70,10 @@ app = Process(
             *arguments(),
             pulumi.Output.concat("--environment=", environment),
         ],
-        "environment": otel_env.apply(
-            lambda env: {
-                **env,
+        "environment": pulumi.Output.all(otel_env, sentry_env).apply(
+            lambda envs: {
+                **(envs[1] or {}),
+                **(env := envs[0]),
                 **({} if system else {"OTEL_SERVICE_NAME": APP}),
                 "OTEL_RESOURCE_ATTRIBUTES": f"{env['OTEL_RESOURCE_ATTRIBUTES']},app={name},service.version=1.0.0",
                 "PYTHONPATH": str(HERE),

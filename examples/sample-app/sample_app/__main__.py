@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from typing import Final
 
-from sample_app import logs, serving
+from sample_app import errors, logs, serving
 from sample_app.app import Shop, build
 from sample_app.database import Database
+from sample_app.errors import ErrorsError
 from sample_app.metrics import Metrics
 from sample_app.scenarios import Scenarios
 from sample_app.settings import Settings, parse
@@ -27,15 +29,19 @@ def main() -> int:
         return command.main()
     settings = parse()
     try:
+        release = f"{settings.app}@{settings.version}"
+        reporting = errors.configure(os.environ, release=release, deployment=settings.environment)
         tracing = Tracing(settings.app, version=settings.version, environment=settings.environment)
         settings.data.mkdir(parents=True, exist_ok=True)
         metrics = Metrics()
         log_file = logs.configure(settings.log, tracing.service, metrics)
         listener = serving.listen(settings.host, settings.port)
-    except (TracingError, OSError) as error:
+    except (ErrorsError, TracingError, OSError) as error:
         print(f"sample-app cannot start: {error}", file=sys.stderr)
         return 2
     _serve(settings, tracing, metrics, log_file, listener)
+    if reporting:
+        errors.flush(FLUSH_SECONDS)
     return 0
 
 

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLI := $(BIN)/python -m tools.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview down status logs render demo demo-stop load test check bench docs lock clean
+.PHONY: help setup up preview down status logs images render demo demo-stop load test check bench docs pictures lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ status: $(VENV)/.stamp ## part, URL and health of everything
 logs: $(VENV)/.stamp ## what the programs say (PART=loki FOLLOW=1)
 	@$(CLI) logs --stack $(STACK) $(if $(PART),--part $(PART)) $(if $(FOLLOW),--follow)
 
+images: $(VENV)/.stamp ## every image that a stack needs (STACK=dev); LOCK=1 pins them by digest, JSON=1 for machines
+	@$(CLI) images --stack $(STACK) $(if $(LOCK),--lock) $(if $(JSON),--json)
+
 render: $(VENV)/.stamp ## write every file the stack would place (OUT=dir)
 	@$(CLI) render --stack $(STACK) --out $(OUT)
 
@@ -80,6 +83,9 @@ bench: $(VENV)/.stamp-dev ## measure and print a table
 
 docs: $(VENV)/.stamp ## write the generated pages of docs/
 	@$(BIN)/python -m tools.documents
+
+pictures: $(VENV)/.stamp ## save a picture of every dashboard of a live Grafana (GRAFANA_URL=… RANGE=6h; docs/pictures.md)
+	@OUT=$(if $(filter file,$(origin OUT)),docs/pictures,$(OUT)) $(BIN)/python -m tools.pictures
 
 lock: ## pin requirements.in and requirements-dev.in with hashes (needs pip-compile of pip-tools)
 	@for name in requirements requirements-dev; do pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \

@@ -9,7 +9,7 @@ from processes.errors import ProcessError
 from processes.home import MARKER, Home
 
 
-def _holders() -> Mapping[tuple[int, str], int | None]:
+def holders() -> Mapping[tuple[int, str], int | None]:
     """Port and protocol → pid of its holder, None where that may not be known."""
     found: dict[tuple[int, str], int | None] = {}
     for connection in psutil.net_connections(kind="inet"):
@@ -26,7 +26,8 @@ def _is_own(home: Home, pid: int) -> bool:
         return False
 
 
-def _named(pid: int | None) -> str:
+def named(pid: int | None) -> str:
+    """The program behind `pid`, for people."""
     if pid is None:
         return "a process of another user"
     try:
@@ -38,11 +39,11 @@ def _named(pid: int | None) -> str:
 
 def refuse_busy(home: Home, wanted: Iterable[tuple[int, str, str]], advice: str) -> None:
     """Raise ProcessError naming every wanted (port, protocol, workload) that somebody else holds, and the holder."""
-    holders = _holders()
+    held = holders()
     lines = [
-        f"port {port}/{protocol} of {workload} is held by {_named(holders[(port, protocol)])}"
+        f"port {port}/{protocol} of {workload} is held by {named(held[(port, protocol)])}"
         for port, protocol, workload in wanted
-        if (port, protocol) in holders and not ((pid := holders[(port, protocol)]) is not None and _is_own(home, pid))
+        if (port, protocol) in held and not ((pid := held[(port, protocol)]) is not None and _is_own(home, pid))
     ]
     if lines:
         raise ProcessError("\n".join([*lines, advice]))

@@ -1,14 +1,16 @@
 """The commands behind `make`: python -m tools.cli --help."""
 
+import contextlib
+import json
 import os
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +24,10 @@ from specs.stack import Stack, build
 from tools import demonstration, native, paths
 from tools.engine import Engine, engine, environment
 from tools.native import NativeError
+
+if TYPE_CHECKING:
+    from tools.docker_engine import Containers
+    from tools.health import Health, Keeper
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,10 +96,95 @@ def _kubectl(stack: Stack) -> str:
     return f"kubectl --namespace {stack.context.settings.kubernetes.namespace} get pods"
 
 
+def _on(stack: Stack, kind: RuntimeKind) -> bool:
+    return stack.context.settings.runtime is kind
+
+
 def _engine(name: str, stack: Stack) -> Engine:
     made = engine(name, stack.context.settings)
     made.ready()
     return made
+
+
+@contextlib.contextmanager
+def _containers(name: str, stack: Stack) -> "Generator[Containers, None, None]":
+    """The containers of a Docker stack, on an engine that answers."""
+    # Only here, since Docker's SDK takes time to import.
+    from tools import docker_engine
+
+    with docker_engine.connected(docker_engine.where(paths.stack_file(name)), stack) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _keeper(name: str, stack: Stack) -> "Generator[Keeper, None, None]":
+    """What keeps the stack's programs running, for who wants to know their health."""
+    from tools import health
+
+    if _on(stack, RuntimeKind.KUBERNETES):
+        raise SettingsError(f"{name}: the cluster knows its health: {_kubectl(stack)}")
+    if _on(stack, RuntimeKind.DOCKER):
+        with _containers(name, stack) as found:
+            yield found
+    else:
+        yield health.Supervised(stack, of_stack(name))
+
+
+def _refuse_missing_secrets(made: Engine, stack: Stack) -> None:
+    from components import configuration
+
+    lines = configuration.missing(stack, made.configured(), name=made.stack)
+    if lines:
+        raise SettingsError("\n".join(lines))
+
+
+def _prepare(made: Engine, containers: "Containers") -> None:
+    """Everything that `pulumi up` takes for granted on a Docker engine."""
+    from tools import docker_preflight
+
+    deployed = made.deployed("docker:")
+    docker_preflight.refuse(containers, deployed.values())
+    docker_preflight.pull(containers, docker_preflight.absent(containers), console)
+    # What somebody stopped or removed, Pulumi believes to be there still.
+    containers.start(containers.stopped())
+    gone = containers.gone(deployed.values())
+    if gone:
+        console.print(f"removed outside, and made again: {', '.join(gone)}", highlight=False, soft_wrap=True)
+        targets = [word for urn in deployed for word in ("--target", urn)]
+        done = made.work("refresh", "--yes", "--skip-preview", "--suppress-outputs", *targets, capture=True)
+        if done.returncode:
+            raise SettingsError(f"pulumi refresh: {(done.stderr or done.stdout).strip()}")
+
+
+def _wait(stack: Stack, keeper: "Keeper", seconds: int) -> "list[Health]":
+    """Health of every part, once all are healthy, or after `seconds`."""
+    from tools import health
+
+    deadline = time.monotonic() + seconds
+    with console.status("waiting until every part is healthy"):
+        found = health.look(stack, keeper)
+        while not all(part.healthy for part in found) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            found = health.look(stack, keeper)
+    return found
+
+
+def _print_health(found: "list[Health]", name: str) -> None:
+    from tools import health
+
+    console.print(health.table(found, f"stack {name}", wide=console.width >= _WIDE))
+
+
+def _warn(line: str) -> None:
+    console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _blame(line: str) -> None:
+    errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _of(name: str) -> str:
+    return "" if name == "local" else f"STACK={name} "
 
 
 @app.command()
@@ -102,29 +193,38 @@ def up(
     stack: StackName = "local", seconds: Annotated[int, typer.Option(help="How long to wait for health.")] = 180
 ) -> None:
     """Bring the stack up: install what is missing, pulumi up, wait until healthy, print the URLs."""
-    from tools import health
-
     declared = _runnable(stack)
     _install(declared)
-    done = _engine(stack, declared).work("up", "--yes", "--skip-preview", "--suppress-outputs")
-    if done.returncode:
-        raise typer.Exit(done.returncode)
-    if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
+    made = _engine(stack, declared)
+    work = ("up", "--yes", "--skip-preview", "--suppress-outputs")
+    if _on(declared, RuntimeKind.KUBERNETES):
+        done = made.work(*work)
+        if done.returncode:
+            raise typer.Exit(done.returncode)
         console.print(f"applied; {_kubectl(declared)} tells how far it is", highlight=False)
         return
-    deadline = time.monotonic() + seconds
-    with console.status("waiting until every part is healthy"):
-        found = health.look(declared, _home(declared, stack))
-        while not all(part.healthy for part in found) and time.monotonic() < deadline:
-            time.sleep(0.5)
-            found = health.look(declared, _home(declared, stack))
-    console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
-    bad = [part.name for part in found if not part.healthy]
-    if bad:
-        errors.print(
-            f"not healthy after {seconds} s: {', '.join(bad)} (make logs PART={bad[0]} shows why)", style="red"
-        )
-        raise typer.Exit(1)
+    with contextlib.ExitStack() as kept:
+        containers = None
+        if _on(declared, RuntimeKind.DOCKER):
+            _refuse_missing_secrets(made, declared)
+            containers = kept.enter_context(_containers(stack, declared))
+            _prepare(made, containers)
+        done = made.work(*work)
+        if done.returncode:
+            for line in containers.troubles() if containers else []:
+                _blame(line)
+            raise typer.Exit(done.returncode)
+        keeper = containers or kept.enter_context(_keeper(stack, declared))
+        found = _wait(declared, keeper, seconds)
+        _print_health(found, stack)
+        bad = [part.name for part in found if not part.healthy]
+        if bad:
+            for line in containers.troubles() if containers else []:
+                _blame(line)
+            _blame(f"not healthy after {seconds} s: {', '.join(bad)} (make logs {_of(stack)}PART={bad[0]} shows why)")
+            raise typer.Exit(1)
+        if containers and containers.forwarding():
+            console.print(containers.forwarding(), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -135,7 +235,20 @@ def preview(
     """Show what `up` would change; changes nothing."""
     declared = _runnable(stack)
     _install(declared)
-    done = _engine(stack, declared).work("preview", *(["--diff"] if diff else []))
+    made = _engine(stack, declared)
+    if _on(declared, RuntimeKind.DOCKER):
+        from tools import docker_preflight
+
+        _refuse_missing_secrets(made, declared)
+        # The provider looks at the engine for a preview already, and does not say it this plainly.
+        with _containers(stack, declared) as containers:
+            deployed = made.deployed("docker:").values()
+            docker_preflight.refuse(containers, deployed)
+            for reference in docker_preflight.absent(containers):
+                _warn(f"{reference}: not on the engine yet, make up {_of(stack)}pulls it")
+            for part in (*containers.stopped(), *containers.gone(deployed)):
+                _warn(f"{part}: stopped or removed outside, make up {_of(stack)}brings it back")
+    done = made.work("preview", *(["--diff"] if diff else []))
     raise typer.Exit(done.returncode)
 
 
@@ -146,24 +259,32 @@ def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="D
     declared = _declared(stack)
     made = engine(stack, declared.context.settings)
     home = _home(declared, stack)
-    if made.exists():
-        done = made.work("destroy", "--yes", "--skip-preview", "--suppress-outputs")
-        if done.returncode:
-            raise typer.Exit(done.returncode)
-    if home is not None:
-        supervision.stop(home)
-    if purge:
-        if made.own and made.exists():
-            made.forget()
+    with contextlib.ExitStack() as kept:
+        containers = kept.enter_context(_containers(stack, declared)) if _on(declared, RuntimeKind.DOCKER) else None
+        if made.exists():
+            done = made.work("destroy", "--yes", "--skip-preview", "--suppress-outputs")
+            if done.returncode:
+                raise typer.Exit(done.returncode)
         if home is not None:
-            shutil.rmtree(home.path, ignore_errors=True)
-    kept = "" if purge or home is None else f"; data is kept in {home.path}"
-    console.print(f"stack {stack} is down{kept}", highlight=False)
+            supervision.stop(home)
+        said = ""
+        if purge:
+            removed = containers.remove_volumes() if containers else []
+            said = f"; removed the volumes {', '.join(removed)}" if removed else ""
+            if made.own and made.exists():
+                made.forget()
+            # Of a Docker stack too: secrets that were made up for data that is gone now.
+            shutil.rmtree(of_stack(stack).path, ignore_errors=True)
+        elif home is not None:
+            said = f"; data is kept in {home.path}"
+        elif containers and containers.volumes():
+            said = f"; data is kept in the volumes {', '.join(containers.volumes())}"
+    console.print(f"stack {stack} is down{said}", highlight=False, soft_wrap=True)
 
 
 def _print_left_out(declared: Stack) -> None:
     for line in declared.left_out:
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        _warn(line)
 
 
 @app.command()
@@ -173,10 +294,12 @@ def status(stack: StackName = "local") -> None:
     from tools import health
 
     declared = _runnable(stack)
-    if declared.context.settings.runtime is RuntimeKind.KUBERNETES:
-        raise SettingsError(f"{stack}: the cluster knows its health: {_kubectl(declared)}")
-    found = health.look(declared, _home(declared, stack))
-    console.print(health.table(found, f"stack {stack}", wide=console.width >= _WIDE))
+    with _keeper(stack, declared) as keeper:
+        found = health.look(declared, keeper)
+        _print_health(found, stack)
+        forwarding = keeper.forwarding()
+    if forwarding:
+        console.print(forwarding, highlight=False, soft_wrap=True)
     _print_left_out(declared)
     if not all(part.healthy for part in found):
         raise typer.Exit(1)
@@ -196,13 +319,41 @@ def logs(
     names = sorted(declared.names)
     if part and part not in names:
         raise SettingsError(f"PART={part}: no such part (accepted: {', '.join(names)})")
-    if home is None:
-        raise SettingsError(f"{stack}: its runtime keeps the logs (docker logs NAME, or kubectl logs)")
     chosen = [part] if part else names
+    if _on(declared, RuntimeKind.DOCKER):
+        with _containers(stack, declared) as containers:
+            for line in containers.logs(chosen, lines=lines, follow=follow):
+                print(line, flush=follow)
+        return
+    if home is None:
+        raise SettingsError(f"{stack}: its cluster keeps the logs (kubectl logs)")
     files = [str(home.log(name)) for name in chosen if home.log(name).exists()]
     if not files:
         raise SettingsError(f"{stack}: no logs yet (make up brings it up)")
     os.execvp("tail", ["tail", f"--lines={lines}", *(["--follow=name", "--retry"] if follow else []), *files])  # noqa: S606 - the shell's own tool
+
+
+@app.command()
+@plainly
+def images(
+    stack: StackName = "local",
+    lock: Annotated[bool, typer.Option(help="Ask the registries for digests, and write images.lock.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines, with the digests that are locked.")] = False,
+) -> None:
+    """Print every image that the stack needs, one a line, as its containers name it."""
+    # Only here, since it takes Pulumi's and Docker's SDK, which other commands do without.
+    from tools import images as listing
+
+    declared = _declared(stack)
+    if lock:
+        untold = listing.lock(declared, console)
+        if untold:
+            _blame(f"{untold} of the images could not be locked")
+            raise typer.Exit(1)
+    elif as_json:
+        print(json.dumps(listing.table(declared), indent=2))
+    else:
+        print("\n".join(listing.references(declared)))
 
 
 @app.command()

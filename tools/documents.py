@@ -15,14 +15,16 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from specs import exporters
 from specs.model import parse
 from specs.profile import known
-from specs.settings import KEY, Settings
+from specs.settings import KEY, RuntimeKind, Settings
 from specs.stack import Stack, build
 from tools import gallery, reference, runbooks
 from tools.paths import ROOT
@@ -33,10 +35,24 @@ EXPORTERS = "docs/exporters.md"
 EXAMPLES = "examples/systems"
 """Profiles that show how one is written; their alerts have pages too."""
 
+_CONTAINED: dict[str, Any] = {
+    "runtime": "docker",
+    "elk": True,
+    "apm": True,
+    "errors": "glitchtip",
+    "alerting": {
+        "default": "team",
+        "receivers": {"team": {"webhook": {"url": "https://example.com"}}},
+        "stand_in": "team",
+    },
+}
+"""What a process stack has no programs for, and somebody to tell of it."""
+
 
 def whole_stack(*, examples: bool = False) -> Stack:
     """A stack with every exporter, as `docs/exporters.md` shows it, and every system: its alerts are all there are.
-    With `examples`, those of the profiles that are examples as well.
+    With `examples`, those of the profiles that are examples as well. It is a process stack; what only containers can
+    run is added to it.
 
     Raises SettingsError when an example there is not acceptable.
     """
@@ -50,13 +66,22 @@ def whole_stack(*, examples: bool = False) -> Stack:
         systems |= {
             path.stem: {"profile": f"{EXAMPLES}/{path.name}"} for path in sorted((ROOT / EXAMPLES).glob("*.yaml"))
         }
-    value = {
-        "environment": "example",
-        "cluster": "example",
-        "runtime": "process",
-        "exporters": shown,
-        "systems": systems,
+    on_process = {
+        name: value for name, value in shown.items() if RuntimeKind.PROCESS in exporters.discover()[name].runtimes
     }
+    common = {"environment": "example", "cluster": "example", "systems": systems}
+    whole = _built({**common, "runtime": "process", "exporters": on_process})
+    contained = _built({**common, **_CONTAINED, "exporters": shown})
+    there = {group.name for group in whole.groups}
+    return replace(
+        whole,
+        workloads=(*whole.workloads, *(each for each in contained.workloads if each.name not in whole.names)),
+        groups=(*whole.groups, *(group for group in contained.groups if group.name not in there)),
+        dashboards={**contained.dashboards, **whole.dashboards},
+    )
+
+
+def _built(value: dict[str, Any]) -> Stack:
     return build(parse(Settings, value, file=EXPORTERS, key=KEY), file=EXPORTERS)
 
 

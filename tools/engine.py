@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from specs.model import SettingsError
 from specs.settings import RuntimeKind, Settings
@@ -69,6 +70,28 @@ class Engine:
         if made.returncode:
             raise SettingsError(f"pulumi stack init {self.stack}: {(made.stderr or made.stdout).strip()}")
 
+    def configured(self) -> frozenset[str]:
+        """Keys that the stack's configuration has, as `observability:name`; values are not read.
+
+        Raises SettingsError with Pulumi's words.
+        """
+        found = self.work("config", "--json", "--non-interactive", capture=True)
+        if found.returncode:
+            raise SettingsError(f"pulumi config: {(found.stderr or found.stdout).strip()}")
+        return frozenset(json.loads(found.stdout or "{}"))
+
+    def deployed(self, kind: str) -> dict[str, str]:
+        """URN → name, as its provider has it, of every resource in the state whose type begins with `kind`."""
+        found = self.run("stack", "export", "--stack", self.stack, "--non-interactive", capture=True)
+        if found.returncode:
+            raise SettingsError(f"pulumi stack export: {(found.stderr or found.stdout).strip()}")
+        resources: list[dict[str, Any]] = json.loads(found.stdout)["deployment"].get("resources") or []
+        return {
+            str(resource["urn"]): str(resource.get("outputs", {}).get("name", ""))
+            for resource in resources
+            if str(resource["type"]).startswith(kind)
+        }
+
     def exists(self) -> bool:
         """Whether the backend has the stack."""
         found = self.run("stack", "ls", "--json", "--non-interactive", capture=True)
@@ -119,6 +142,13 @@ def environment(kind: RuntimeKind, base: Mapping[str, str] = os.environ) -> tupl
 
 
 def engine(stack: str, settings: Settings, project: Path = paths.ROOT) -> Engine:
-    """The engine for a stack of `project`."""
+    """The engine for a stack of `project`. Raises EngineError when a Docker stack wants a context that is not there."""
     found, own = environment(settings.runtime)
+    if settings.runtime is RuntimeKind.DOCKER:
+        # Only here, since Docker's SDK takes time to import.
+        from tools import docker_engine
+
+        # Pulumi's provider knows no current context, and would take this one before any host.
+        found.pop("DOCKER_CONTEXT", None)
+        found |= docker_engine.environment(docker_engine.where(project / f"Pulumi.{stack}.yaml"))
     return Engine(stack=stack, project=project, environment=found, own=own)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,7 +17,39 @@ from processes import supervision
 from processes.home import Home
 from specs import prometheus
 from specs.stack import Stack
-from specs.workload import Workload
+from specs.workload import Port, Workload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """One part, as what keeps it running sees it."""
+
+    words: str
+    """What is wrong, or `healthy`; empty: it runs, and whoever wants to know more has to ask it."""
+    memory: int = 0
+    """Resident bytes; 0 when that cannot be told."""
+    uptime: float = 0.0
+    """Seconds; 0 when that cannot be told."""
+
+
+class Keeper(Protocol):
+    """What keeps a stack's programs running: a supervisor, or a container engine."""
+
+    def running(self) -> Mapping[str, Running]:
+        """Every part by its name."""
+        ...
+
+    def reaches(self, port: Port) -> bool:
+        """Whether a part can be asked on its port from here."""
+        ...
+
+    def targets(self) -> Mapping[str, bool]:
+        """What the stack's Prometheus says of its targets: `host:port` → whether the last scrape worked."""
+        ...
+
+    def forwarding(self) -> str:
+        """How people reach URLs that are another machine's; empty: they work here."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,29 +77,66 @@ def _ask(url: str) -> str:
     return "healthy" if status == 200 else f"answers {status}"
 
 
-def _process(home: Home | None, name: str) -> tuple[str, int, float]:
-    """What supervisor says when that is bad, memory and uptime."""
-    if home is None:
-        return "", 0, 0.0
-    found = supervision.state(home, name)
-    if found is None:
-        return "not running", 0, 0.0
-    if found.name != "RUNNING":
-        return found.name.lower(), 0, 0.0
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """Processes of this machine."""
+
+    stack: Stack
+    home: Home
+
+    def running(self) -> Mapping[str, Running]:
+        """As supervisor sees them."""
+        return {workload.name: self._process(workload.name) for workload in self.stack.workloads}
+
+    def _process(self, name: str) -> Running:
+        found = supervision.state(self.home, name)
+        if found is None:
+            return Running(words="not running")
+        if found.name != "RUNNING":
+            return Running(words=found.name.lower())
+        try:
+            memory = int(psutil.Process(found.pid).memory_info().rss)
+        except psutil.Error:
+            return Running(words="gone")
+        return Running(words="", memory=memory, uptime=time.time() - found.started)
+
+    def reaches(self, port: Port) -> bool:
+        """Every port of a process can be asked: only other runtimes keep some inside."""
+        del port
+        return True
+
+    def targets(self) -> Mapping[str, bool]:
+        """Nobody needs them where every part can be asked."""
+        return {}
+
+    def forwarding(self) -> str:
+        """Every URL is this machine's."""
+        return ""
+
+
+def targets_url(stack: Stack, address: str = "") -> str:
+    """Where the stack's Prometheus tells its targets; `address`: how it is dialled, from outside by default."""
+    dialled = address or stack.context.addresses.outside(prometheus.NAME, prometheus.PORT)
+    return f"http://{dialled}/api/v1/targets?state=active"
+
+
+def told(answer: Any) -> dict[str, bool]:
+    """Prometheus' answer about its targets: `host:port` → whether the last scrape worked; empty: it is no answer."""
     try:
-        return "", int(psutil.Process(found.pid).memory_info().rss), time.time() - found.started
-    except psutil.Error:
-        return "gone", 0, 0.0
+        return {
+            urlsplit(str(target["scrapeUrl"])).netloc: target["health"] == "up"
+            for target in answer["data"]["activeTargets"]
+        }
+    except (KeyError, TypeError):
+        return {}
 
 
 def scraped(stack: Stack) -> dict[str, bool]:
-    """What the stack's Prometheus says of its targets: `host:port` → whether the last scrape worked."""
-    url = f"http://{stack.context.addresses.outside(prometheus.NAME, prometheus.PORT)}/api/v1/targets"
+    """What the stack's Prometheus says of its targets, asked from outside; empty when it does not answer."""
     try:
-        targets = httpx.get(url, params={"state": "active"}, timeout=3).json()["data"]["activeTargets"]
-    except (httpx.HTTPError, ValueError, KeyError):
+        return told(httpx.get(targets_url(stack), timeout=3).json())
+    except (httpx.HTTPError, ValueError):
         return {}
-    return {urlsplit(str(target["scrapeUrl"])).netloc: target["health"] == "up" for target in targets}
 
 
 def _inside(stack: Stack, seen: Mapping[str, bool], workload: Workload) -> str:
@@ -78,34 +148,38 @@ def _inside(stack: Stack, seen: Mapping[str, bool], workload: Workload) -> str:
     return "healthy" if all(answers) else "cannot be scraped"
 
 
-def _look(stack: Stack, home: Home | None, seen: Mapping[str, bool], workload: Workload) -> Health:
+def _look(
+    stack: Stack, keeper: Keeper, found: Mapping[str, Running], seen: Mapping[str, bool], workload: Workload
+) -> Health:
     outside = stack.context.addresses.outside
-    words, memory, uptime = _process(home, workload.name)
-    health, page = workload.port(workload.probe.port), workload.ports[0]
-    if not words:
-        reachable = home is not None or health.published
-        words = (
-            _ask(f"http://{outside(workload.name, health.number)}{workload.probe.path}")
-            if reachable
-            else _inside(stack, seen, workload)
-        )
+    running = found[workload.name]
+    asked, page = workload.port(workload.probe.port), workload.ports[0]
+    words = running.words or (
+        _ask(f"http://{outside(workload.name, asked.number)}{workload.probe.path}")
+        if keeper.reaches(asked)
+        else _inside(stack, seen, workload)
+    )
+    shown = stack.context.on_one_machine or page.published
     return Health(
         name=workload.name,
-        url=f"http://{outside(workload.name, page.number)}{workload.page}" if home or page.published else "",
+        url=f"http://{outside(workload.name, page.number)}{workload.page}" if shown else "",
         summary=workload.summary,
         healthy=words == "healthy",
         words=words,
-        memory=memory,
-        uptime=uptime,
+        memory=running.memory,
+        uptime=running.uptime,
     )
 
 
-def look(stack: Stack, home: Home | None) -> list[Health]:
+def look(stack: Stack, keeper: Keeper) -> list[Health]:
     """Every part of the stack, asked at the same time."""
-    # Every port of a process can be asked: only other runtimes keep some inside.
-    seen = scraped(stack) if home is None else {}
+    found, seen = keeper.running(), keeper.targets()
     with ThreadPoolExecutor(max_workers=16) as pool:
-        return list(pool.map(partial(_look, stack, home, seen), stack.workloads))
+        return list(pool.map(partial(_look, stack, keeper, found, seen), stack.workloads))
+
+
+_WORDS = 36
+"""Columns that a health has in any terminal."""
 
 
 def table(found: list[Health], title: str, *, wide: bool) -> Table:
@@ -118,8 +192,10 @@ def table(found: list[Health], title: str, *, wide: bool) -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    for column in ("part", "url", "health"):
-        made.add_column(column, no_wrap=True)
+    made.add_column("part", no_wrap=True)
+    # In a narrow terminal a URL is broken, and opens still; the end of a long name is what goes.
+    made.add_column("url", overflow="fold")
+    made.add_column("health", overflow="fold", min_width=min(_WORDS, max(len(health.words) for health in found)))
     if wide:
         for column in ("memory", "up"):
             made.add_column(column, no_wrap=True, justify="right")

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from specs.model import SettingsError
+from specs.outputs import readable
 from specs.settings import RuntimeKind
 from specs.stack import Stack
 
@@ -86,7 +87,7 @@ def inventory(stack: Stack) -> dict[str, Any]:
         "receivers": [receiver["name"] for receiver in routing["receivers"]],
         "dashboards": sorted(stack.dashboards),
         "secrets": sorted(ref.key for ref in stack.secrets()),
-        "outputs": stack.outputs(home="<home>" if stack.context.on_one_machine else ""),
+        "outputs": readable(stack.outputs(home="<home>" if stack.context.on_one_machine else "")),
     }
 
 

@@ -1,15 +1,19 @@
 """The commands as people type them, above all when they mistype."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from specs.settings import KEY
+from tests.tools.docker_stand_in import Engine, serving
 from tools import paths
 from tools.scratch import Scratch
 
@@ -26,9 +30,13 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Scratch:
     return made
 
 
-def run(scratch: Scratch, *arguments: str) -> tuple[int, str, str]:
-    """Run the command line in the copy; return exit status, output and errors."""
-    environment = {**scratch.environment(), "PULUMI_HOME": str(scratch.project.parent / "pulumi-home")}
+NO_ENGINE = "unix:///nowhere/docker.sock"
+
+
+def run(scratch: Scratch, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run the command line in the copy, on a machine without Docker; return exit status, output and errors."""
+    home = str(scratch.project.parent / "pulumi-home")
+    environment = {**scratch.environment(), "PULUMI_HOME": home, "DOCKER_HOST": NO_ENGINE, **environment}
     done = subprocess.run(
         [sys.executable, "-m", "tools.cli", *arguments],
         cwd=scratch.project,
@@ -42,7 +50,7 @@ def run(scratch: Scratch, *arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "preview", "down", "status", "logs", "render --out o", "env", "setup", "demo"]
+    "command", ["up", "preview", "down", "status", "logs", "images", "render --out o", "env", "setup", "demo"]
 )
 def test_an_unknown_stack_is_one_line(scratch: Scratch, command: str) -> None:
     """Proves that every command says which stacks there are, and does nothing."""
@@ -166,13 +174,138 @@ def test_missing_secrets_are_named_before_anything_is_touched(scratch: Scratch, 
     before = file.read_bytes()
     status, out, err = run(scratch, command, "--stack", "dev")
     assert status != 0
-    lines = {line.strip().removeprefix("error: ") for line in (out + err).splitlines()}
-    for key in ("team-webhook-url", "dead-mans-switch-url", "grafana-admin-password"):
+    lines = (out + err).splitlines()
+    for key in ("team-webhook-url", "dead-mans-switch-url"):
         how = f"set it: pulumi config set --secret {key} --stack dev"
         assert f"Pulumi.dev.yaml: observability:{key}: secret is missing ({how})" in lines
     assert "Traceback" not in out + err
-    assert "docker:" not in out + err
+    assert "grafana-admin-password" not in out + err, "a secret that is made up"
+    assert "ocker" not in out + err
     assert file.read_bytes() == before
+
+
+@pytest.fixture
+def boxes(scratch: Scratch) -> Generator[str, None, None]:
+    """Yield the name of a small Docker stack that needs no secrets."""
+    file = scratch.project / "Pulumi.boxes.yaml"
+    url = {"url": "http://127.0.0.1:9/"}
+    alerting = {"default": "team", "receivers": {"team": {"webhook": url}}, "dead_mans_switch": url}
+    settings = {**LOCAL, "runtime": "docker", "alerting": alerting, "docker": {"networks": ["shop"]}}
+    file.write_text(yaml.safe_dump({"config": {KEY: settings}}))
+    yield "boxes"
+    file.unlink()
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Generator[Engine, None, None]:
+    """Yield a Docker engine."""
+    with serving(tmp_path / "docker.sock") as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("command", ["up", "preview", "down", "status", "logs", "logs --part loki --follow"])
+def test_no_docker_engine_is_one_line(scratch: Scratch, boxes: str, command: str) -> None:
+    """Proves that no command of a Docker stack says it in Pulumi's words, or by a traceback."""
+    status, out, err = run(scratch, *command.split(), "--stack", boxes)
+    assert (status, out) == (1, "")
+    assert err == (
+        f"{NO_ENGINE} (DOCKER_HOST): no Docker engine answers: No such file or directory (start Docker, or name another"
+        " engine: DOCKER_HOST, docker context use, or docker:host in Pulumi.boxes.yaml)\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["up", "preview"])
+def test_what_is_in_the_way_on_an_engine_is_one_line(
+    scratch: Scratch, boxes: str, docker: Engine, command: str
+) -> None:
+    """Proves that nothing is pulled, and that Pulumi is not asked, while a network is missing."""
+    status, out, err = run(scratch, command, "--stack", boxes, DOCKER_HOST=docker.url)
+    assert (status, out) == (1, "")
+    assert err == (
+        "Pulumi.boxes.yaml: observability:settings.docker.networks: the engine has no network shop"
+        " (make it: docker network create shop; it has: bridge, host, none)\n"
+    )
+    assert docker.asked == []
+
+
+def test_images_that_do_not_come_stop_an_up(scratch: Scratch, boxes: str, docker: Engine) -> None:
+    """Proves that each is one line, and that nothing is made before all are there."""
+    docker.networks.append("shop")
+    status, _, err = run(scratch, "up", "--stack", boxes, DOCKER_HOST=docker.url)
+    assert status == 1
+    assert err.count("\n") == len(docker.asked) > 5
+    assert all(": its registry does not answer: no registry (bring it by " in line for line in err.splitlines())
+    assert all(asked.startswith("pull ") for asked in docker.asked)
+
+
+def test_status_of_containers_is_the_same_table(scratch: Scratch, boxes: str, docker: Engine) -> None:
+    """Proves that each part has its line, with what the engine says."""
+    docker.add("observability-loki", "exited", ExitCode=1)
+    status, out, err = run(scratch, "status", "--stack", boxes, DOCKER_HOST=docker.url)
+    assert (status, err) == (1, "")
+    (loki,) = [line for line in out.splitlines() if line.startswith("loki ")]
+    assert f"http://127.0.0.1:{3100 + OFFSET}/config" in loki
+    assert "exited (exit status 1)" in loki
+    assert out.count("no container") == 5
+
+
+def test_logs_of_a_container_are_printed(scratch: Scratch, boxes: str, docker: Engine) -> None:
+    """Proves that they come as the program wrote them."""
+    docker.add("observability-loki")
+    docker.logs["observability-loki"] = [b"one [bold]\ntwo\n"]
+    found = run(scratch, "logs", "--stack", boxes, "--part", "loki", DOCKER_HOST=docker.url)
+    assert found == (0, "one [bold]\ntwo\n", "")
+
+
+def test_down_keeps_volumes_unless_asked(scratch: Scratch, boxes: str, docker: Engine) -> None:
+    """Proves that volumes are named, and go with `--purge` alone, together with the secrets made up for them."""
+    docker.volumes = dict.fromkeys(("observability-loki-data", "observability-registry", "somebody-elses"), "")
+    generated = scratch.project / ".state" / boxes / "generated" / "grafana-admin-password"
+    generated.parent.mkdir(parents=True)
+    generated.write_text("made up")
+    kept = "observability-loki-data, observability-registry"
+    status, out, err = run(scratch, "down", "--stack", boxes, DOCKER_HOST=docker.url)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1] == f"stack boxes is down; data is kept in the volumes {kept}"
+    assert generated.exists()
+    status, out, err = run(scratch, "down", "--stack", boxes, "--purge", DOCKER_HOST=docker.url)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1] == f"stack boxes is down; removed the volumes {kept}"
+    assert list(docker.volumes) == ["somebody-elses"]
+    assert not generated.exists()
+
+
+def test_images_are_listed_one_a_line(scratch: Scratch) -> None:
+    """Proves that the list needs neither engine nor network, and that machines can read it too."""
+    status, out, err = run(scratch, "images", "--stack", "dev")
+    assert (status, err) == (0, "")
+    assert "quay.io/prometheus/prometheus:v3.14.0" in out.splitlines()
+    assert out.splitlines() == sorted(set(out.splitlines()))
+    status, listed, err = run(scratch, "images", "--stack", "dev", "--json")
+    assert (status, err) == (0, "")
+    assert [image["reference"] for image in json.loads(listed)] == out.splitlines()
+
+
+def test_images_of_processes_are_one_line(scratch: Scratch) -> None:
+    """Proves that it is said which stacks have some."""
+    expected = "Pulumi.test.yaml: no images: runtime is process (accepted: a stack of docker or kubernetes)\n"
+    assert run(scratch, "images", "--stack", "test") == (1, "", expected)
+
+
+def test_images_that_cannot_be_locked_are_one_line_each(scratch: Scratch) -> None:
+    """Proves that without an answer nothing is written, and that scripts see it by the exit status."""
+    file = scratch.project / "Pulumi.mirrored.yaml"
+    text = (scratch.project / "Pulumi.dev.yaml").read_text()
+    file.write_text(text.replace("runtime: docker\n", "runtime: docker\n    docker: {registry: '127.0.0.1:1'}\n"))
+    try:
+        status, out, err = run(scratch, "images", "--stack", "mirrored", "--lock", NO_PROXY="127.0.0.1")
+    finally:
+        file.unlink()
+    count = len(out.splitlines())
+    assert (status, err) == (1, f"{count} of the images could not be locked\n")
+    assert count > 10
+    assert all(re.match(r"127.0.0.1:1/\S+: its registry does not answer: ", line) for line in out.splitlines())
+    assert not (scratch.project / "images.lock").exists()
 
 
 def test_env_is_for_a_shell(scratch: Scratch) -> None:
@@ -189,7 +322,7 @@ def test_env_is_for_a_shell(scratch: Scratch) -> None:
 def test_no_command_is_help(scratch: Scratch) -> None:
     """Proves that the bare command lists them all."""
     status, out, err = run(scratch)
-    for command in ("up", "preview", "down", "status", "logs", "render", "env", "setup", "demo", "demo-stop"):
+    for command in ("up", "preview", "down", "status", "logs", "images", "render", "env", "setup", "demo", "demo-stop"):
         assert re.search(rf"^\W*{command}\s", out + err, re.MULTILINE)
     assert status in {0, 2}
 

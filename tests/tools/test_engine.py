@@ -1,5 +1,6 @@
 """Which backend, passphrase and configuration file Pulumi is given: this project's own, unless the user chose."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from specs.model import SettingsError
-from specs.settings import RuntimeKind
-from tools.engine import Engine, environment
+from specs.settings import RuntimeKind, Settings
+from tools.engine import Engine, engine, environment
 
 PROCESS, DOCKER, KUBERNETES = RuntimeKind.PROCESS, RuntimeKind.DOCKER, RuntimeKind.KUBERNETES
 
@@ -155,3 +156,36 @@ def test_a_backend_that_cannot_be_reached_is_said_in_pulumis_words(base: dict[st
     found, own = environment(PROCESS, {**base, "PULUMI_BACKEND_URL": f"file://{tmp_path}/nowhere"})
     with pytest.raises(SettingsError, match=r"^pulumi stack ls: .*nowhere"):
         Engine(stack="test", project=file.parent, environment=found, own=own).ready()
+
+
+def test_a_docker_stack_gets_the_engine_that_the_commands_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that Pulumi's provider is told of a context's engine by address, since it would ask another."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"far").hexdigest()
+    meta.mkdir(parents=True)
+    endpoints = {"docker": {"Host": "ssh://me@far", "SkipTLSVerify": False}}
+    (meta / "meta.json").write_text(json.dumps({"Name": "far", "Metadata": {}, "Endpoints": endpoints}))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "Pulumi.test.yaml").write_text("config: {}")
+    settings = Settings.model_validate({"environment": "test", "cluster": "test", "runtime": "docker"})
+
+    found = engine("test", settings, tmp_path).environment
+    assert found["DOCKER_HOST"] == "ssh://me@far"
+    assert "DOCKER_CONTEXT" not in found
+
+    (tmp_path / "Pulumi.test.yaml").write_text("config: {'docker:host': 'unix:///mine.sock'}")
+    assert engine("test", settings, tmp_path).environment["DOCKER_HOST"] == "unix:///mine.sock"
+
+
+def test_what_is_configured_and_deployed_is_known_by_name(base: dict[str, str], tmp_path: Path) -> None:
+    """Proves, with the real engine, that keys of secrets are told without their values, and that a stack without
+    resources has deployed nothing."""
+    file = project(tmp_path / "tiny")
+    found, own = environment(PROCESS, {**base, "PULUMI_CONFIG_PASSPHRASE": "test"})
+    made = Engine(stack="test", project=file.parent, environment=found, own=own)
+    made.ready()
+    file.write_text("config:\n  tiny:plain: 1\n  tiny:hidden: {secure: nobody can read this}\n")
+    assert made.configured() == {"tiny:plain", "tiny:hidden"}
+    assert made.deployed("docker:") == {}

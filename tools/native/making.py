@@ -6,12 +6,21 @@ from pathlib import Path
 from rich.console import Console
 
 from tools.native import cache
-from tools.native.debian import unpack
+from tools.native.debian import unpack, unpack_tree
 from tools.native.errors import NativeError
 from tools.native.golang import build_collector, build_module
 from tools.native.locate import Located, cached, survey
+from tools.native.npm import install_packages
 from tools.native.progress import Step, reporting, say
-from tools.native.recipes import DebianPackage, GoBuilderCollector, GoModule, PathOnly, Program
+from tools.native.recipes import (
+    DebianPackage,
+    DebianTree,
+    GoBuilderCollector,
+    GoModule,
+    NpmPackages,
+    PathOnly,
+    Program,
+)
 from tools.native.table import program_of
 
 
@@ -71,7 +80,8 @@ def _make_once(program: Program, step: Step) -> Mapping[str, Located]:
         remedy = f"see that {cache.root()} can be written and has room, or set XDG_CACHE_HOME to a place that has"
         raise NativeError(program.name, str(error), remedy=remedy) from error
     found = cached(program)
-    megabytes = sum(executable.path.stat().st_size for executable in found.values()) / 1e6
+    everything = found[program.executables[0]].path.parent.rglob("*")
+    megabytes = sum(file.lstat().st_size for file in everything if not file.is_dir()) / 1e6
     step.end(f"made in {step.elapsed}, {megabytes:.0f} MB")
     return found
 
@@ -84,6 +94,10 @@ def _make(program: Program, work: Path, step: Step) -> tuple[Path, str]:
             return build_collector(program, source, work, step), program.version
         case DebianPackage() as source:
             return unpack(program, source, work, step)
+        case DebianTree() as source:
+            return unpack_tree(program, source, work, step)
+        case NpmPackages() as source:
+            return install_packages(program, source, work, step), program.version
         case PathOnly() as source:
             raise NativeError(program.name, "it is not on PATH, and nothing here can make it", remedy=source.install)
 

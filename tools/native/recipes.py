@@ -1,6 +1,8 @@
 """The shape of a row of the table: a program, and where it comes from when PATH does not have it."""
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -93,6 +95,43 @@ class DebianPackage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DebianTree:
+    """A program that is nothing without its surroundings: Debian packages, with every library that this system lacks,
+    unpacked below one directory and started there. Nothing is installed."""
+
+    packages: tuple[str, ...]
+    """The packages; the first is the program's. What else they depend on comes along where it is not installed."""
+    binary: str
+    """The executable, as a path below the root of a system."""
+
+    def files(self) -> tuple[Path, ...]:
+        """Return no file: the packages decide."""
+        return ()
+
+    def facts(self) -> tuple[str, ...]:
+        """Return what is taken."""
+        return (*self.packages, self.binary)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NpmPackages:
+    """A program of npm, installed by its committed lock file with all that it needs; Node.js runs it."""
+
+    directory: Path
+    """Where package.json and package-lock.json are."""
+    script: str
+    """What Node.js executes, as a path below node_modules."""
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the committed files that decide what is installed."""
+        return (self.directory / "package.json", self.directory / "package-lock.json")
+
+    def facts(self) -> tuple[str, ...]:
+        """Return what is executed."""
+        return (self.script,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PathOnly:
     """A program that no registry has: used when it is installed, and done without when it is not."""
 
@@ -108,7 +147,7 @@ class PathOnly:
         return ()
 
 
-Source: TypeAlias = GoModule | GoBuilderCollector | DebianPackage | PathOnly
+Source: TypeAlias = GoModule | GoBuilderCollector | DebianPackage | DebianTree | NpmPackages | PathOnly
 """Where a program comes from."""
 
 
@@ -182,4 +221,19 @@ def debian_exporter(
         group=Group.EXPORTERS,
         source=DebianPackage(package=packaged, binary=packaged),
         seconds=3,
+    )
+
+
+def npm_program(package: str, *, directory: Path, script: str) -> Program:
+    """Return a program of npm at the version of its package.json; PATH is not asked, since what is beside it counts."""
+    asked: Mapping[str, Mapping[str, str]] = json.loads((directory / "package.json").read_text(encoding="utf-8"))
+    version = asked["dependencies"][package]
+    return Program(
+        name=package,
+        executables=(f"observability-{package}",),
+        version=version,
+        accepts=f"=={version}",
+        group=Group.TESTS,
+        source=NpmPackages(directory=directory, script=script),
+        seconds=10,
     )

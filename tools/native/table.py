@@ -7,6 +7,7 @@ from types import MappingProxyType
 from tools.native.errors import NativeError
 from tools.native.recipes import (
     NUMBER,
+    DebianTree,
     Features,
     GoBuilderCollector,
     GoModule,
@@ -14,6 +15,7 @@ from tools.native.recipes import (
     PathOnly,
     Program,
     debian_exporter,
+    npm_program,
 )
 
 MODULES = Path(__file__).parent / "modules"
@@ -216,6 +218,24 @@ PROGRAMS = (
         group=Group.EXPORTERS,
         source=PathOnly(install="https://github.com/prometheus-community/json_exporter/releases"),
     ),
+    Program(
+        name="chromium",
+        executables=("chromium",),
+        version="150.0.7871",
+        accepts=">=120",
+        version_pattern=rf"Chrom\w+ (?:for Testing )?{NUMBER}",
+        also_called=("chromium-browser", "chromium-headless-shell", "google-chrome", "google-chrome-stable"),
+        group=Group.TESTS,
+        seconds=25,
+        source=DebianTree(
+            # The second belongs to the first, also where a whole chromium has it installed already.
+            packages=("chromium-headless-shell", "chromium-common"),
+            binary="usr/lib/chromium/chromium-headless-shell",
+        ),
+    ),
+    npm_program("playwright-core", directory=MODULES / "playwright", script="playwright-core/cli.js"),
+    # With Grafana's types beside it, which is all that it is needed for.
+    npm_program("typescript", directory=MODULES / "typescript", script="typescript/bin/tsc"),
 )
 """Every program, in the order they are built: what a first preview needs comes first."""
 

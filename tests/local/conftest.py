@@ -1,6 +1,7 @@
 """One real stack for all tests of this folder: brought up once, with real databases beside it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,13 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Around]:
         yield Around(hook, pg_port, redis_port, nginx_port, base / "worker")
 
 
-@pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[Local]:
-    """The stack, up from nothing: scraped and evaluated every second so that tests need not wait."""
+@contextmanager
+def _up(project: Path, name: str, around: Around) -> Iterator[Local]:
+    """A stack, up from nothing: scraped and evaluated every second so that tests need not wait."""
     native.ensure(["promtool", "logcli"])
-    made = Local.make(tmp_path_factory.mktemp("local") / "project", "test", free_offset())
+    made = Local.make(project, name, free_offset())
     made.write(
-        _settings(around, made.offset),
+        _settings(around, name, made.offset),
         postgres_password=POSTGRES_PASSWORD,
         redis_password=REDIS_PASSWORD,
         hook_url=f"{around.webhook.url}/alerts",
@@ -45,7 +46,21 @@ def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[
         made.cli("down", check=False)
 
 
-def _settings(around: Around, offset: int) -> dict[str, object]:
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[Local]:
+    """The stack that tests share."""
+    with _up(tmp_path_factory.mktemp("local") / "project", "test", around) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(tmp_path_factory: pytest.TempPathFactory, around: Around) -> Iterator[Local]:
+    """A stack that no other test has touched: what others broke on theirs is told for an hour, and rightly so."""
+    with _up(tmp_path_factory.mktemp("fresh") / "project", "fresh", around) as made:
+        yield made
+
+
+def _settings(around: Around, name: str, offset: int) -> dict[str, object]:
     return {
         "environment": "test",
         "cluster": "ci",
@@ -76,7 +91,7 @@ def _settings(around: Around, offset: int) -> dict[str, object]:
         "alerting": {
             "default": "hook",
             "receivers": {"hook": {"webhook": {"url": {"secret": "hook-url"}}}},
-            "dead_mans_switch": {"url": f"{around.webhook.url}/beat"},
+            "dead_mans_switch": {"url": f"{around.webhook.url}/beat/{name}"},
             "grouping": {"wait": "0s", "interval": "1s"},
             "overrides": {"ServiceDown": {"for": "0s"}},
         },

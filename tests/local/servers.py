@@ -236,8 +236,8 @@ class Webhook:
     url: str
     alerts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Each alert of each notification, in order of arrival."""
-    beats: list[float] = field(default_factory=list[float])
-    """When the Watchdog's beat arrived, Unix time."""
+    beats: list[str] = field(default_factory=list[str])
+    """Names of the stacks whose Watchdog's beat arrived, in order of arrival."""
 
     def await_alert(self, name: str, status: str, seconds: float, **labels: str) -> dict[str, Any]:
         """The first alert with this name, status and labels; waits for it."""
@@ -258,8 +258,8 @@ def webhook() -> Generator[Webhook, None, None]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path == "/beat":
-                made.beats.append(time.time())
+            if self.path.startswith("/beat/"):
+                made.beats.append(self.path.removeprefix("/beat/"))
             else:
                 made.alerts.extend(body["alerts"])
             self.send_response(204)

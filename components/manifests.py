@@ -16,6 +16,7 @@ def manifests(stack: Stack) -> dict[str, str]:
     import pulumi
 
     from components.recording import Secret, record
+    from components.runtimes.images import read_lock
     from components.runtimes.kubernetes import KubernetesRuntime
     from components.stack import ObservabilityStack
 
@@ -24,8 +25,10 @@ def manifests(stack: Stack) -> dict[str, str]:
 
     def program() -> None:
         secrets = {ref.key: pulumi.Output.secret(f"<secret: {ref.key}>") for ref in stack.secrets()}
-        runtime = KubernetesRuntime(settings=context.settings, addresses=context.addresses, secrets=secrets)
-        ObservabilityStack("observability", stack, runtime)
+        runtime = KubernetesRuntime(
+            settings=context.settings, addresses=context.addresses, secrets=secrets, lock=read_lock()
+        )
+        ObservabilityStack("observability", stack, runtime, secrets)
 
     def bare(value: object) -> object:
         if isinstance(value, Secret):

@@ -15,10 +15,13 @@ class Part(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     """What a person opens, known once the part is healthy."""
+    workload: Workload
+    """What it places."""
 
     def __init__(
         self, kind: str, workload: Workload, runtime: Runtime, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(f"observability:index:{kind}", workload.name, {}, opts)
+        self.workload = workload
         self.url = runtime.deploy(workload, parent=self)
         self.register_outputs({"url": self.url})

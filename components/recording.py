@@ -48,6 +48,8 @@ class Registered:
     delete_before_replace: bool
     timeouts: tuple[str, str]
     """Of create and update; empty: the provider's own."""
+    provider: str
+    """Logical name of the provider it was given; empty: the default one of its package."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +131,8 @@ class _Monitor(mocks.MockMonitor):
                 retain_on_delete=request.retainOnDelete,
                 delete_before_replace=request.deleteBeforeReplace,
                 timeouts=(request.customTimeouts.create, request.customTimeouts.update),
+                # <urn>::<id>
+                provider=_name(request.provider.rpartition("::")[0]),
             )
         )
         state = struct_pb2.Struct()

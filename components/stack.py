@@ -6,6 +6,7 @@ import pulumi
 
 from components.part import Part
 from components.runtimes import Runtime
+from specs import grafana
 from specs.stack import Stack
 
 _KINDS = {
@@ -24,14 +25,32 @@ class ObservabilityStack(pulumi.ComponentResource):
 
     urls: Mapping[str, pulumi.Output[str]]
     """What people open, by the name of the workload."""
+    secrets: Mapping[str, pulumi.Output[str]]
+    """Secrets of the stack's outputs that a deployment makes, by key."""
 
-    def __init__(self, name: str, stack: Stack, runtime: Runtime, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        stack: Stack,
+        runtime: Runtime,
+        secrets: Mapping[str, pulumi.Output[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`secrets` are those that the stack reads, by key."""
         super().__init__("observability:index:ObservabilityStack", name, {}, opts)
         for line in stack.left_out:
             pulumi.log.warn(line, self)
         child = pulumi.ResourceOptions(parent=self)
-        self.urls = {
-            workload.name: Part(_KINDS.get(workload.name, "Exporter"), workload, runtime, child).url
+        parts = {
+            workload.name: Part(_KINDS.get(workload.name, "Exporter"), workload, runtime, child)
             for workload in stack.workloads
         }
+        self.urls = {workload: part.url for workload, part in parts.items()}
+        self.secrets = {}
+        if stack.grafana_content:
+            # Its SDK takes a while to import; most stacks do without.
+            from components.grafana import GrafanaContent
+
+            content = GrafanaContent("grafana-content", stack.grafana_content, secrets, parts.get(grafana.NAME), child)
+            self.secrets = content.secrets
         self.register_outputs({"urls": dict(self.urls)})

@@ -34,14 +34,14 @@ def render(
 ) -> Mapping[str, Mapping[str, Any]]:
     """Every dashboard as Grafana's JSON model, by `<folder>/<uid>.json`, in that order.
 
-    The limits of `groups`, the alerts of the stack, are drawn in the panels that they are about. Exporters in `absent`
-    have no dashboard.
+    The limits of `groups`, the alerts of the stack, are drawn in the panels that they are about. What is in `absent`,
+    an exporter or an optional part, has no dashboard.
 
     Raises SettingsError when two dashboards share a uid.
     """
     alerts = [alert for group in groups for alert in group.alerts if alert.threshold is not None]
     limits = Limits(alerts=tuple(alert for alert in alerts if not alert.of))
-    left_out = {f"exporters/exporter-{name}.json" for name in absent}
+    left_out = {path for name in absent for path in (f"exporters/exporter-{name}.json", f"observability/{name}.json")}
     own = {path: board for path, board in _modules(limits).items() if path not in left_out}
     found = {**own, **of_systems.render(systems, alerts, limits)}
     taken: dict[str, str] = {}

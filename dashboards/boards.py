@@ -1,7 +1,7 @@
 """House defaults of dashboards: time, variables, annotations, links, and how panels are laid out."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol, Self, TypeVar, cast
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import heatmap, table
 
 from dashboards.limits import ILL
 
@@ -275,12 +276,24 @@ def explore(datasource: models.DataSourceRef, expr: str) -> str:
     return f"/explore?schemaVersion=1&orgId=1&panes={panes}"
 
 
+_GONE: Mapping[type, frozenset[str]] = {
+    models.Dashboard: frozenset({"style"}),
+    models.VariableModel: frozenset({"id", "auto", "auto_count", "auto_min"}),
+    table.Options: frozenset({"footer"}),
+    heatmap.HeatmapTooltip: frozenset({"show"}),
+}
+"""What the SDK always writes, and Grafana has not had since."""
+
+
 def plain(value: Any) -> Any:
-    """What the SDK built as JSON's own types."""
+    """What the SDK built as JSON's own types, in today's form."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
         return {key: plain(item) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in cast("Sequence[object]", value)]
-    return plain(value.to_json()) if hasattr(value, "to_json") else value
+    if not hasattr(value, "to_json"):
+        return value
+    gone = _GONE.get(value.__class__, frozenset())
+    return plain({key: item for key, item in value.to_json().items() if key not in gone})

@@ -4,13 +4,27 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from specs import history, jaeger, loki, prometheus, telemetry
+from specs import history, jaeger, log_paths, loki, prometheus, telemetry
+from specs.elk import feed
 from specs.log_formats import FORMATS, NORMAL, Format
+from specs.model import SettingsError
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import APP, Context, Monitoring
 from specs.programs import COLLECTOR
-from specs.settings import Severity
-from specs.workload import CONFIG, REGISTRY, Check, Port, Probe, Registry, Resources, Volume, Workload
+from specs.settings import KEY, RuntimeKind, Severity
+from specs.workload import (
+    CONFIG,
+    REGISTRY,
+    Check,
+    HostPaths,
+    Outward,
+    Port,
+    Probe,
+    Registry,
+    Resources,
+    Volume,
+    Workload,
+)
 
 NAME = "collector"
 OTLP_GRPC = 4317
@@ -144,11 +158,25 @@ def _log_receivers(context: Context) -> dict[str, dict[str, Any]]:
                 "severity": {"parse_from": "attributes.level", "overwrite_text": True},
             },
         )
+    in_container = context.settings.runtime is RuntimeKind.DOCKER
     for file in context.settings.log_files:
         receivers[f"file_log/{file.name}"] = _file_receiver(
-            file.include, FORMATS[file.format], **{"app": file.app, "service.name": file.service or file.name}
+            [log_paths.inside(path) for path in file.include] if in_container else file.include,
+            FORMATS[file.format],
+            **{"app": file.app, "service.name": file.service or file.name},
         )
     return receivers
+
+
+def _host_paths(context: Context) -> tuple[HostPaths, ...]:
+    """What a container has to see of its host to follow log files. Raises SettingsError for a file that is anywhere."""
+    files = context.settings.log_files
+    if context.settings.runtime is not RuntimeKind.DOCKER or not files:
+        return ()
+    try:
+        return (HostPaths(log_paths.seen(path for file in files for path in file.include)),)
+    except ValueError as problem:
+        raise SettingsError(f"{context.file}: {KEY}.log_files: {problem}") from None
 
 
 def _in_seconds(context: Context) -> list[str]:
@@ -185,10 +213,19 @@ def _events(context: Context) -> dict[str, Any]:
     }
 
 
+_LOG_PROCESSORS = ("memory_limiter", "resource", "transform/logs", "batch")
+
+
+def _elk(context: Context) -> dict[str, Any]:
+    """`elk.yml` as a value."""
+    return feed.configuration(context, ("otlp", *_log_receivers(context)), _LOG_PROCESSORS)
+
+
 def configuration(context: Context) -> dict[str, Any]:
-    """`collector.yml` as a value, all but the alert history."""
+    """`collector.yml` as a value, all but the alert history and what Elasticsearch gets."""
     addresses = context.addresses
     files = _log_receivers(context)
+    logs = {"receivers": ["otlp", *files], "processors": list(_LOG_PROCESSORS)}
     settings = context.settings
     return {
         "extensions": {
@@ -274,11 +311,7 @@ def configuration(context: Context) -> dict[str, Any]:
                     "processors": ["memory_limiter", "resource", "batch"],
                     "exporters": ["otlp_http/prometheus"],
                 },
-                "logs": {
-                    "receivers": ["otlp", *files],
-                    "processors": ["memory_limiter", "resource", "transform/logs", "batch"],
-                    "exporters": ["otlp_http/loki"],
-                },
+                **({} if feed.instead(context) else {"logs": {**logs, "exporters": ["otlp_http/loki"]}}),
             },
             "telemetry": telemetry.own(addresses, METRICS),
         },
@@ -289,6 +322,11 @@ def workload(context: Context) -> Workload:
     """The collector as the one way in for traces and logs."""
     # What takes posted events is not in every build of the collector, so a checker may not know it.
     checked = ("collector.yml", "alert-history.yml") if context.on_one_machine else ("collector.yml",)
+    files = {
+        "collector.yml": to_yaml(configuration(context)),
+        "alert-history.yml": to_yaml(_events(context)),
+        **({feed.FILE: to_yaml(_elk(context))} if feed.feeds(context) else {}),
+    }
     return Workload(
         name=NAME,
         program=context.program(COLLECTOR),
@@ -305,15 +343,13 @@ def workload(context: Context) -> Workload:
             Port(name="metrics", number=METRICS),
             *(() if context.on_one_machine else (Port(name="alert-history", number=history.PORT),)),
         ),
-        # Two files that the collector merges; the first is whole without the second.
-        args=(f"--config={CONFIG}/collector.yml", f"--config={CONFIG}/alert-history.yml"),
-        files={
-            "collector.yml": to_yaml(configuration(context)),
-            "alert-history.yml": to_yaml(_events(context)),
-        },
+        # Files that the collector merges; the first is whole without the others.
+        args=tuple(f"--config={CONFIG}/{name}" for name in files),
+        files=files,
+        secrets=feed.secrets(context),
         probe=Probe(port="health", path="/"),
         checks=(Check(("otelcol", "validate", *(f"--config={name}" for name in checked))),),
         resources=Resources(memory="512Mi", cpu="100m"),
         volume=Volume("2Gi"),
-        extras=(Registry(),),
+        extras=(Registry(), *_host_paths(context), Outward()),
     )

@@ -1,22 +1,112 @@
-"""Grafana: shows everything. Datasources and, on a process stack, dashboards are files."""
+"""Grafana: shows everything. What is in it is described once, for the files it reads and for its provider alike."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-from specs import alertmanager, jaeger, loki, prometheus
+from specs import alertmanager, elk, jaeger, loki, prometheus
+from specs.model import SettingsError
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import GRAFANA
-from specs.settings import Severity
+from specs.settings import KEY, Delivery, RuntimeKind, Settings, Severity
+from specs.system import System
 from specs.workload import CONFIG, DATA, Port, Probe, Resources, SecretRef, Volume, Workload
 
 NAME = "grafana"
 PORT = 3000
 HOME = "observability/home.json"
 """Dashboard that people see first."""
+ADMIN = "admin"
 ADMIN_PASSWORD = "grafana-admin-password"  # noqa: S105 - the name of a secret
+DEPLOYMENTS = "deployments"
+"""Service account that application deploys post annotations with."""
+START_SECONDS = 120
+"""How long a first start may take: it makes the database."""
+
+_START = """
+if [ -s grafana.db ]; then
+  grafana cli --homepath=/usr/share/grafana admin reset-admin-password --password-from-stdin \
+    < ../config/secrets/admin-password > /dev/null || echo "the administrator keeps the password of an earlier start" >&2
+fi
+exec grafana "$@"
+"""
+"""How the container starts. Grafana itself takes the password only while it makes its database; a stack that kept its
+data over a `destroy`, or was given another password, could not log in otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Datasource:
+    """Where Grafana asks for a signal."""
+
+    uid: str
+    kind: str
+    """Grafana's type."""
+    url: str
+    """As Grafana's server reaches it."""
+    settings: Mapping[str, Any]
+    """Grafana's `jsonData`."""
+    default: bool = False
+    user: str = ""
+    """Login by basic authentication; empty: none."""
+    password: SecretRef | None = None
+
+    @property
+    def name(self) -> str:
+        """What people see."""
+        return self.uid.capitalize()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folder:
+    """A folder of dashboards. Its title is its uid."""
+
+    uid: str
+    owner: str = ""
+    """Team that may edit what is in it; empty: those who may edit anything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What Grafana's provider makes in a Grafana."""
+
+    url: str
+    """Where the provider dials it, known before anything is deployed."""
+    login: SecretRef
+    """The administrator's password of our own, the token of one elsewhere."""
+    elsewhere: bool
+    """Whether it exists without this stack, and others use it too."""
+    folders: tuple[Folder, ...]
+    dashboards: Mapping[str, Mapping[str, Any]]
+    """`<folder>/<uid>.json` → dashboard."""
+    datasources: tuple[Datasource, ...]
+    """None for our own, which reads them from a file."""
+
+    def secrets(self) -> tuple[SecretRef, ...]:
+        """Every secret that the provider needs."""
+        return (self.login, *(source.password for source in self.datasources if source.password))
+
+
+def delivery(settings: Settings) -> Delivery:
+    """How dashboards reach Grafana."""
+    if settings.grafana.delivery is not None:
+        return settings.grafana.delivery
+    remote = settings.grafana.url is not None
+    return Delivery.PROVIDER if remote or settings.runtime is RuntimeKind.DOCKER else Delivery.FILES
+
+
+def address(context: Context) -> str:
+    """The URL that people and the provider open, without a slash at its end."""
+    return (context.settings.grafana.url or f"http://{context.addresses.outside(NAME, PORT)}").rstrip("/")
+
+
+def _login(context: Context) -> SecretRef:
+    if context.settings.grafana.token is not None:
+        return context.settings.grafana.token.ref
+    # A process stack makes passwords up in files, which no provider sees: there it has to be told one.
+    made_up = not (context.on_one_machine and delivery(context.settings) is Delivery.PROVIDER)
+    return SecretRef(ADMIN_PASSWORD, generated=made_up)
 
 
 def monitoring(context: Context) -> Monitoring:
@@ -71,127 +161,220 @@ sum by (app, environment, service, instance, datasource) (rate(grafana_datasourc
     )
 
 
-def datasources(context: Context) -> dict[str, Any]:
-    """Datasource provisioning: one default, stable uids, nothing editable, and the links between the signals."""
-    dial = context.addresses.dial
+_RULES = {"manageAlerts": True, "alertmanagerUid": alertmanager.NAME}
+"""Grafana lists the rules that stand there, and silences what they fire in Alertmanager."""
 
-    def source(name: str, kind: str, port: int, data: dict[str, Any], *, default: bool = False) -> dict[str, Any]:
+
+def datasources(context: Context) -> tuple[Datasource, ...]:
+    """Every datasource of the stack: one default, stable uids, and the links between the signals.
+
+    Raises SettingsError naming file and key for an address of a datasource that there is none of.
+    """
+    elsewhere = context.settings.grafana
+
+    def reach(name: str, port: int) -> str:
+        if elsewhere.url is None:
+            return f"http://{context.addresses.dial(name, port)}"
+        return elsewhere.datasources.get(name) or f"http://{context.addresses.outside(name, port)}"
+
+    found = (
+        Datasource(
+            uid=prometheus.NAME,
+            kind="prometheus",
+            url=reach(prometheus.NAME, prometheus.PORT),
+            settings={
+                "httpMethod": "POST",
+                "timeInterval": context.settings.scrape_interval,
+                "exemplarTraceIdDestinations": [{"name": "trace_id", "datasourceUid": jaeger.NAME}],
+                **_RULES,
+            },
+            default=True,
+        ),
+        Datasource(
+            uid=loki.NAME,
+            kind="loki",
+            url=reach(loki.NAME, loki.PORT),
+            settings={
+                "derivedFields": [
+                    {
+                        "name": "trace",
+                        "matcherType": "label",
+                        "matcherRegex": "trace_id",
+                        "url": "${__value.raw}",
+                        "urlDisplayLabel": "Trace",
+                        "datasourceUid": jaeger.NAME,
+                    },
+                    {
+                        "name": "request",
+                        "matcherType": "label",
+                        "matcherRegex": "request_id",
+                        "url": '{app=~".+"} | request_id=`${__value.raw}`',
+                        "urlDisplayLabel": "All lines of the request",
+                        "datasourceUid": loki.NAME,
+                    },
+                ],
+                **_RULES,
+            },
+        ),
+        Datasource(
+            uid=jaeger.NAME,
+            kind="jaeger",
+            url=reach(jaeger.NAME, jaeger.UI),
+            settings={
+                "tracesToLogsV2": _traces_to_logs(context),
+                "tracesToMetrics": {
+                    "datasourceUid": prometheus.NAME,
+                    "spanStartTimeShift": "-15m",
+                    "spanEndTimeShift": "15m",
+                    "tags": [{"key": "app", "value": "app"}, {"key": "service.name", "value": "service_name"}],
+                    "queries": [
+                        {"name": "Calls", "query": "sum(rate(traces_span_metrics_calls_total{$__tags}[5m]))"},
+                        {
+                            "name": "Duration (p95)",
+                            "query": "histogram_quantile(0.95, sum by (le)"
+                            " (rate(traces_span_metrics_duration_seconds_bucket{$__tags}[5m])))",
+                        },
+                    ],
+                },
+                "nodeGraph": {"enabled": True},
+            },
+        ),
+        Datasource(
+            uid=alertmanager.NAME,
+            kind="alertmanager",
+            url=reach(alertmanager.NAME, alertmanager.PORT),
+            settings={"implementation": "prometheus"},
+        ),
+        *_elasticsearch(context, reach),
+    )
+    known = [source.uid for source in found]
+    for name in elsewhere.datasources:
+        if name not in known:
+            raise SettingsError(
+                f"{context.file}: {KEY}.grafana.datasources.{name}: unknown datasource (accepted: {', '.join(known)})"
+            )
+    return found
+
+
+def provisioned(sources: Iterable[Datasource], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """The datasources as the file that Grafana reads: nothing editable. `secrets`: path of each password's file, by key."""
+
+    def entry(source: Datasource) -> dict[str, Any]:
+        login: dict[str, Any] = {"basicAuth": True, "basicAuthUser": source.user} if source.user else {}
+        if source.password:
+            login["secureJsonData"] = {"basicAuthPassword": f"$__file{{{secrets[source.password.key]}}}"}
         return {
-            "name": name.capitalize(),
-            "uid": name,
-            "type": kind,
+            "name": source.name,
+            "uid": source.uid,
+            "type": source.kind,
             "access": "proxy",
-            "url": f"http://{dial(name, port)}",
-            "isDefault": default,
+            "url": source.url,
+            "isDefault": source.default,
             "editable": False,
-            "jsonData": data,
+            "jsonData": _escaped(source.settings),
+            **login,
         }
 
+    return {"apiVersion": 1, "prune": True, "datasources": [entry(source) for source in sources]}
+
+
+def _escaped(value: object) -> Any:
+    # Grafana replaces ${…} of provisioning files with environment variables; $$ is a dollar.
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, Mapping):
+        return {key: _escaped(item) for key, item in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in cast("list[object]", value)]
+    return value
+
+
+def folders(dashboards: Iterable[str], systems: Iterable[System]) -> tuple[Folder, ...]:
+    """The folders of `dashboards` (paths), each system's with its owner."""
+    owners = {each.name: each.profile.owner for each in systems}
+    return tuple(
+        Folder(uid=uid, owner=owners.get(uid, "")) for uid in sorted({path.split("/")[0] for path in dashboards})
+    )
+
+
+def content(context: Context, dashboards: Mapping[str, Mapping[str, Any]], systems: Iterable[System]) -> Content | None:
+    """What the provider makes; None where Grafana reads files.
+
+    Raises SettingsError as `datasources` does.
+    """
+    settings = context.settings.grafana
+    if delivery(context.settings) is Delivery.FILES:
+        return None
+    return Content(
+        url=address(context),
+        login=_login(context),
+        elsewhere=settings.url is not None,
+        folders=folders(dashboards, systems if settings.teams else ()),
+        dashboards=dashboards,
+        datasources=datasources(context) if settings.url is not None else (),
+    )
+
+
+def _elasticsearch(context: Context, reach: Callable[[str, int], str]) -> tuple[Datasource, ...]:
+    """Log lines in Elasticsearch, where the stack has one."""
+    if context.settings.elk is None:
+        return ()
+    return (
+        Datasource(
+            uid=elk.ELASTICSEARCH,
+            kind="elasticsearch",
+            url=reach(elk.ELASTICSEARCH, elk.ELASTICSEARCH_PORT),
+            settings={
+                "index": elk.INDICES,
+                "timeField": "@timestamp",
+                "logMessageField": "message",
+                "logLevelField": "level",
+                "dataLinks": [
+                    {
+                        "field": "trace_id",
+                        "url": "${__value.raw}",
+                        "urlDisplayLabel": "Trace",
+                        "datasourceUid": jaeger.NAME,
+                    }
+                ],
+            },
+            user=elk.READER,
+            password=elk.READER_PASSWORD,
+        ),
+    )
+
+
+def _traces_to_logs(context: Context) -> dict[str, Any]:
+    """From a span to its log lines, in Loki unless Elasticsearch has them instead."""
+    in_elasticsearch = context.settings.elk is not None and context.settings.elk.logs == "instead"
     return {
-        "apiVersion": 1,
-        "prune": True,
-        "datasources": [
-            source(
-                prometheus.NAME,
-                "prometheus",
-                prometheus.PORT,
-                {
-                    "httpMethod": "POST",
-                    "timeInterval": context.settings.scrape_interval,
-                    "exemplarTraceIdDestinations": [{"name": "trace_id", "datasourceUid": jaeger.NAME}],
-                },
-                default=True,
-            ),
-            source(
-                loki.NAME,
-                "loki",
-                loki.PORT,
-                {
-                    "derivedFields": [
-                        {
-                            "name": "trace",
-                            "matcherType": "label",
-                            "matcherRegex": "trace_id",
-                            # Grafana replaces ${…} of provisioning files with environment variables; $$ is a dollar.
-                            "url": "$${__value.raw}",
-                            "urlDisplayLabel": "Trace",
-                            "datasourceUid": jaeger.NAME,
-                        },
-                        {
-                            "name": "request",
-                            "matcherType": "label",
-                            "matcherRegex": "request_id",
-                            "url": '{app=~".+"} | request_id=`$${__value.raw}`',
-                            "urlDisplayLabel": "All lines of the request",
-                            "datasourceUid": loki.NAME,
-                        },
-                    ]
-                },
-            ),
-            source(
-                jaeger.NAME,
-                "jaeger",
-                jaeger.UI,
-                {
-                    "tracesToLogsV2": {
-                        "datasourceUid": loki.NAME,
-                        "spanStartTimeShift": "-5m",
-                        "spanEndTimeShift": "5m",
-                        # The collector gives every span the app that it is of.
-                        "tags": [{"key": "app", "value": "app"}],
-                        "customQuery": True,
-                        "query": "{$${__tags}} | trace_id=`$${__trace.traceId}`",
-                    },
-                    "tracesToMetrics": {
-                        "datasourceUid": prometheus.NAME,
-                        "spanStartTimeShift": "-15m",
-                        "spanEndTimeShift": "15m",
-                        "tags": [{"key": "app", "value": "app"}, {"key": "service.name", "value": "service_name"}],
-                        "queries": [
-                            {"name": "Calls", "query": "sum(rate(traces_span_metrics_calls_total{$$__tags}[5m]))"},
-                            {
-                                "name": "Duration (p95)",
-                                "query": "histogram_quantile(0.95, sum by (le)"
-                                " (rate(traces_span_metrics_duration_seconds_bucket{$$__tags}[5m])))",
-                            },
-                        ],
-                    },
-                    "nodeGraph": {"enabled": True},
-                },
-            ),
-            source(alertmanager.NAME, "alertmanager", alertmanager.PORT, {"implementation": "prometheus"}),
-        ],
+        "datasourceUid": elk.ELASTICSEARCH if in_elasticsearch else loki.NAME,
+        "spanStartTimeShift": "-5m",
+        "spanEndTimeShift": "5m",
+        # The collector gives every span the app that it is of.
+        "tags": [{"key": "app", "value": "app"}],
+        "customQuery": True,
+        "query": 'trace_id:"${__trace.traceId}"' if in_elasticsearch else "{${__tags}} | trace_id=`${__trace.traceId}`",
     }
 
 
 def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> Workload:
-    """Grafana with datasources and `dashboards` (path below its folder → JSON) as files."""
+    """Grafana with datasources as files, and `dashboards` (path below its folder → JSON) where they are files too."""
     config, data = (CONFIG, DATA) if context.on_one_machine else ("/workload/config", "/workload/data")
-    folders: Sequence[str] = sorted({path.split("/")[0] for path in dashboards})
-    files = {
-        "provisioning/datasources/stack.yml": to_yaml(datasources(context)),
-        "provisioning/dashboards/stack.yml": to_yaml(
-            {
-                "apiVersion": 1,
-                "providers": [
-                    {
-                        "name": folder,
-                        "folder": folder,
-                        "type": "file",
-                        "disableDeletion": True,
-                        "allowUiUpdates": False,
-                        "options": {"path": f"{config}/dashboards/{folder}"},
-                    }
-                    for folder in folders
-                ],
-            }
-        ),
-    }
-    for path, dashboard in dashboards.items():
-        files[f"dashboards/{path}"] = json.dumps(dashboard, indent=1, sort_keys=True) + "\n"
+    sources = datasources(context)
+    secrets = {"secrets/admin-password": _login(context)}
+    secrets |= {f"secrets/{source.uid}-password": source.password for source in sources if source.password}
+    paths = {ref.key: f"{config}/{path}" for path, ref in secrets.items()}
+    files = {"provisioning/datasources/stack.yml": to_yaml(provisioned(sources, paths))}
+    of_files = delivery(context.settings) is Delivery.FILES
+    if of_files:
+        files |= _dashboard_files(f"{config}/dashboards", dashboards)
+    program = context.program(GRAFANA)
     return Workload(
         name=NAME,
-        program=replace(context.program(GRAFANA), binary="python" if context.on_one_machine else GRAFANA.binary),
+        program=replace(program, binary="python")
+        if context.on_one_machine
+        else replace(program, entrypoint=("sh", "-c", _START, NAME)),
         summary="shows metrics, logs, traces and alerts",
         ports=(Port(name="http", number=PORT, published=True),),
         # Grafana makes paths absolute from its installation, not from its working directory.
@@ -199,21 +382,55 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
         environment={
             "GF_SERVER_HTTP_ADDR": context.addresses.host(),
             "GF_SERVER_HTTP_PORT": str(context.addresses.port(PORT)),
-            "GF_SERVER_ROOT_URL": f"http://{context.addresses.outside(NAME, PORT)}/",
+            "GF_SERVER_ROOT_URL": f"{address(context)}/",
             "GF_PATHS_DATA": data,
+            "GF_PATHS_LOGS": f"{data}/log",
             "GF_PATHS_PLUGINS": f"{data}/plugins",
             "GF_PATHS_PROVISIONING": f"{config}/provisioning",
+            "GF_SECURITY_ADMIN_USER": ADMIN,
             "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{config}/secrets/admin-password}}",
+            "GF_SECURITY_DISABLE_GRAVATAR": "true",
             "GF_USERS_ALLOW_SIGN_UP": "false",
             "GF_AUTH_ANONYMOUS_ENABLED": "false",
-            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{config}/dashboards/{HOME}",
+            **({"GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{config}/dashboards/{HOME}"} if of_files else {}),
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+            "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+            "GF_ANALYTICS_FEEDBACK_LINKS_ENABLED": "false",
+            "GF_NEWS_NEWS_FEED_ENABLED": "false",
+            "GF_SNAPSHOTS_EXTERNAL_ENABLED": "false",
+            # Grafana installs and updates plugins of its makers by itself otherwise; ours come with it.
+            "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+            "GF_PLUGINS_PREINSTALL_AUTO_UPDATE": "false",
+            "GF_LOG_MODE": "console",
             "GF_LOG_LEVEL": "warn",
         },
         files=files,
-        secrets={"secrets/admin-password": SecretRef(ADMIN_PASSWORD, generated=True)},
-        probe=Probe(port="http", path="/api/health", start_seconds=120),
+        secrets=secrets,
+        probe=Probe(port="http", path="/api/health", start_seconds=START_SECONDS),
         resources=Resources(memory="512Mi", cpu="100m"),
         volume=Volume("5Gi"),
     )
+
+
+def _dashboard_files(directory: str, dashboards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Dashboards and what says where they are, by path; `directory` is where Grafana sees them."""
+    providers = [
+        {
+            "name": folder.uid,
+            "folder": folder.uid,
+            "folderUid": folder.uid,
+            "type": "file",
+            "disableDeletion": True,
+            "allowUiUpdates": False,
+            "options": {"path": f"{directory}/{folder.uid}"},
+        }
+        for folder in folders(dashboards, ())
+    ]
+    return {
+        "provisioning/dashboards/stack.yml": to_yaml({"apiVersion": 1, "providers": providers}),
+        **{
+            f"dashboards/{path}": json.dumps(board, indent=1, sort_keys=True) + "\n"
+            for path, board in dashboards.items()
+        },
+    }

@@ -4,17 +4,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from specs import alertmanager, history, log_alerts
+from specs.elk import feed
 from specs.monitoring import Alert, RuleGroup, rule_files, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import LOKI
 from specs.settings import Severity
-from specs.workload import CONFIG, Check, Port, Probe, Resources, Volume, Workload
+from specs.workload import CONFIG, Check, Outward, Port, Probe, Resources, Volume, Workload
 
 NAME = "loki"
 PORT = 3100
 GRPC = 9095
 TENANT = "fake"
 """What Loki calls the tenant of a store without tenants."""
+
+
+_INGESTION_STOPPED = Alert(
+    name="LokiIngestionStopped",
+    # Quiet is no fault: only lines that came in and did not arrive are.
+    expr="""
+sum by (app, environment, service, instance) (rate(loki_distributor_lines_received_total[15m])) == 0
+and on (environment) (
+  sum by (environment) (rate(otelcol_receiver_accepted_log_records_total{service="collector"}[15m])) > 0
+  or sum by (environment) (rate(otelcol_receiver_accepted_log_records{service="collector"}[15m])) > 0
+)""",
+    for_="15m",
+    severity=Severity.WARNING,
+    summary="No log line has reached Loki for half an hour, though the collector takes lines in",
+    description="{{ $labels.instance }} receives {{ $value }} lines a second while the collector reads some.",
+    action="Look at the collector: does it run, does it still read its files, does its exporter to Loki fail?",
+)
 
 
 def monitoring(context: Context) -> Monitoring:
@@ -58,21 +76,7 @@ sum by (app, environment, service, instance, route) (rate(loki_request_duration_
                         description="{{ $value | humanize }} lines were refused in 10 minutes because of {{ $labels.reason }}.",
                         action="The reason names the limit: slow the sender, mend its timestamps, or raise the limit.",
                     ),
-                    Alert(
-                        name="LokiIngestionStopped",
-                        # Quiet is no fault: only lines that came in and did not arrive are.
-                        expr="""
-sum by (app, environment, service, instance) (rate(loki_distributor_lines_received_total[15m])) == 0
-and on (environment) (
-  sum by (environment) (rate(otelcol_receiver_accepted_log_records_total{service="collector"}[15m])) > 0
-  or sum by (environment) (rate(otelcol_receiver_accepted_log_records{service="collector"}[15m])) > 0
-)""",
-                        for_="15m",
-                        severity=Severity.WARNING,
-                        summary="No log line has reached Loki for half an hour, though the collector takes lines in",
-                        description="{{ $labels.instance }} receives {{ $value }} lines a second while the collector reads some.",
-                        action="Look at the collector: does it run, does it still read its files, does its exporter to Loki fail?",
-                    ),
+                    *(() if feed.instead(context) else (_INGESTION_STOPPED,)),
                     Alert(
                         name="LokiRetentionNotApplied",
                         # Nought until the first run: then the start of the process stands in for it.
@@ -226,5 +230,6 @@ def workload(context: Context, groups: Sequence[RuleGroup], *, runbooks: str, da
         checks=(Check(("loki", "-config.file=loki.yml", "-verify-config")),),
         resources=Resources(memory="512Mi", cpu="200m"),
         volume=Volume("20Gi"),
+        extras=(Outward(),),
         page="/config",
     )

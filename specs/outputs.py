@@ -1,18 +1,48 @@
 """What a stack tells the applications that read its outputs: a contract with a version."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
-from specs import alertmanager, collector, grafana, inbox, jaeger, loki, prometheus
+from specs import alertmanager, apm, collector, elk, glitchtip, grafana, inbox, jaeger, loki, prometheus
 from specs.part import Context
-from specs.settings import RuntimeKind
-from specs.workload import REGISTRY
+from specs.settings import Delivery, RuntimeKind
+from specs.workload import REGISTRY, SecretRef
 
 CONTRACT_VERSION = 1
 """Grows when an output is removed or changes its meaning."""
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The name of a secret that only a deployment makes: nobody configures it."""
+
+    key: str
+
+
+def secrets(value: object) -> Iterator[SecretRef]:
+    """The secrets of the configuration that stand anywhere in some outputs."""
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[str, object]", value).values():
+            yield from secrets(item)
+
+
+def readable(value: object) -> Any:
+    """Outputs as text for people: `<secret: KEY>` in the place of each secret."""
+    if isinstance(value, SecretRef | Made):
+        return f"<secret: {value.key}>"
+    if isinstance(value, Mapping):
+        return {key: readable(item) for key, item in cast("Mapping[str, object]", value).items()}
+    return value
+
+
 def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, Any]:
-    """The stack's outputs. `home` is the directory of a process stack (empty elsewhere), `names` the workloads that run."""
+    """The stack's outputs. `home` is the directory of a process stack (empty elsewhere), `names` the workloads that run.
+
+    Where a value is secret, its name stands: a SecretRef or Made.
+    """
     outside = context.addresses.outside
     settings = context.settings
 
@@ -22,10 +52,12 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
     urls = {
         prometheus.NAME: url(prometheus.NAME, prometheus.PORT),
         alertmanager.NAME: url(alertmanager.NAME, alertmanager.PORT),
-        grafana.NAME: url(grafana.NAME, grafana.PORT),
+        grafana.NAME: grafana.address(context) if _has_grafana(context, names) else None,
         loki.NAME: url(loki.NAME, loki.PORT),
         jaeger.NAME: url(jaeger.NAME, jaeger.UI),
         inbox.NAME: url(inbox.NAME, inbox.PORT),
+        **_elk_urls(context),
+        glitchtip.NAME: url(glitchtip.NAME, glitchtip.PORT),
     }
     otlp_http = f"http://{outside(collector.NAME, collector.OTLP_HTTP)}"
     registry = f"{home}/{REGISTRY.rpartition('/')[2]}" if home else ""
@@ -55,6 +87,60 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
             "json": "<app>/<service>.json",
             "text": "<app>/<service>.log",
         },
+        "grafana": {"annotations": _annotations(context, names)},
+        "logstash": outside(elk.LOGSTASH, elk.LOGSTASH_PORT) if settings.elk else None,
+        "elastic_apm_env": _elastic_apm_env(context),
+        "sentry_env": _sentry_env(context),
+    }
+
+
+def _has_grafana(context: Context, names: frozenset[str]) -> bool:
+    return grafana.NAME in names or context.settings.grafana.url is not None
+
+
+def _elk_urls(context: Context) -> dict[str, str]:
+    outside = context.addresses.outside
+    if context.settings.elk is None:
+        return {}
+    return {
+        elk.ELASTICSEARCH: f"http://{outside(elk.ELASTICSEARCH, elk.ELASTICSEARCH_PORT)}",
+        elk.KIBANA: f"http://{outside(elk.KIBANA, elk.KIBANA_PORT)}",
+    }
+
+
+def _annotations(context: Context, names: frozenset[str]) -> dict[str, Any]:
+    """Where a deploy posts its annotation, and with which token: one that only Grafana's provider makes."""
+    if not _has_grafana(context, names):
+        return {"url": None, "token": None}
+    made = grafana.delivery(context.settings) is Delivery.PROVIDER
+    return {
+        "url": f"{grafana.address(context)}/api/annotations",
+        "token": Made(grafana.DEPLOYMENTS) if made else None,
+    }
+
+
+def _elastic_apm_env(context: Context) -> dict[str, Any] | None:
+    """Environment block for Elastic's agents, all but the name of the service."""
+    if not context.settings.apm:
+        return None
+    return {
+        "ELASTIC_APM_SERVER_URL": f"http://{context.addresses.outside(apm.NAME, apm.PORT)}",
+        "ELASTIC_APM_ENVIRONMENT": context.settings.environment,
+        "ELASTIC_APM_SECRET_TOKEN": apm.TOKEN,
+    }
+
+
+def _sentry_env(context: Context) -> dict[str, Any] | None:
+    """Environment block for Sentry's SDKs; switched off as long as no project, and so no DSN, is named."""
+    errors = context.settings.errors
+    if errors.to == "off":
+        return None
+    dsn = {"SENTRY_DSN": errors.dsn.ref} if errors.dsn else {}
+    return {
+        "ENABLE_SENTRY": "true" if dsn else "false",
+        **dsn,
+        "SENTRY_ENVIRONMENT": context.settings.environment,
+        "SENTRY_TRACES_SAMPLE_RATE": str(errors.traces_sample_rate),
     }
 
 

@@ -7,10 +7,20 @@ another release of the same configuration form; a test holds the two to the same
 from specs.workload import Program
 
 # renovate: datasource=docker depName=prom/prometheus
-PROMETHEUS = Program(name="prometheus", image="quay.io/prometheus/prometheus", version="v3.14.0", binary="prometheus")
+PROMETHEUS = Program(
+    name="prometheus",
+    image="quay.io/prometheus/prometheus",
+    version="v3.14.0",
+    binary="prometheus",
+    client="wget",
+)
 # renovate: datasource=docker depName=prom/alertmanager
 ALERTMANAGER = Program(
-    name="alertmanager", image="quay.io/prometheus/alertmanager", version="v0.34.0", binary="alertmanager"
+    name="alertmanager",
+    image="quay.io/prometheus/alertmanager",
+    version="v0.34.0",
+    binary="alertmanager",
+    client="wget",
 )
 # renovate: datasource=docker depName=grafana/loki
 LOKI = Program(name="loki", image="docker.io/grafana/loki", version="3.7.6", binary="loki")
@@ -28,10 +38,15 @@ GRAFANA = Program(
     binary="grafana",
     # The image's own is a script, which would put arguments of its own around ours.
     entrypoint=("grafana",),
+    client="wget",
 )
 # renovate: datasource=docker depName=prom/node-exporter
 NODE_EXPORTER = Program(
-    name="node-exporter", image="quay.io/prometheus/node-exporter", version="v1.12.1", binary="node_exporter"
+    name="node-exporter",
+    image="quay.io/prometheus/node-exporter",
+    version="v1.12.1",
+    binary="node_exporter",
+    client="wget",
 )
 # renovate: datasource=docker depName=prom/blackbox-exporter
 BLACKBOX_EXPORTER = Program(
@@ -39,6 +54,7 @@ BLACKBOX_EXPORTER = Program(
     image="quay.io/prometheus/blackbox-exporter",
     version="v0.28.0",
     binary="blackbox_exporter",
+    client="wget",
 )
 # renovate: datasource=docker depName=prometheuscommunity/postgres-exporter
 POSTGRES_EXPORTER = Program(
@@ -46,6 +62,7 @@ POSTGRES_EXPORTER = Program(
     image="quay.io/prometheuscommunity/postgres-exporter",
     version="v0.20.1",
     binary="postgres_exporter",
+    client="wget",
 )
 # renovate: datasource=docker depName=oliver006/redis_exporter
 REDIS_EXPORTER = Program(
@@ -57,9 +74,97 @@ NGINX_EXPORTER = Program(
     name="nginx-exporter", image="docker.io/nginx/nginx-prometheus-exporter", version="1.5.3", binary="nginx_exporter"
 )
 # renovate: datasource=docker depName=mher/flower
-FLOWER = Program(name="flower", image="docker.io/mher/flower", version="2.0.1", binary="celery")
+FLOWER = Program(name="flower", image="docker.io/mher/flower", version="2.0.1", binary="celery", client="wget")
 # renovate: datasource=docker depName=prometheuscommunity/json-exporter
 JSON_EXPORTER = Program(
-    name="json-exporter", image="quay.io/prometheuscommunity/json-exporter", version="v0.7.0", binary="json_exporter"
+    name="json-exporter",
+    image="quay.io/prometheuscommunity/json-exporter",
+    version="v0.7.0",
+    binary="json_exporter",
+    client="wget",
 )
+# Its tags have no v. It is root, since the engine's socket is root's.
+# renovate: datasource=docker depName=ghcr.io/google/cadvisor
+CADVISOR = Program(
+    name="cadvisor", image="ghcr.io/google/cadvisor", version="0.60.6", binary="cadvisor", user=0, client="wget"
+)
+# What fills volumes before a program starts, on Docker (docs/docker.md).
+# renovate: datasource=docker depName=busybox
+PREPARE = Program(name="busybox", image="docker.io/library/busybox", version="1.37.0", binary="sh", user=0)
 INBOX = Program(name="inbox", image="", version="1", binary="python")
+# renovate: datasource=docker depName=glitchtip/glitchtip
+GLITCHTIP = Program(
+    name="glitchtip",
+    image="docker.io/glitchtip/glitchtip",
+    version="6.2.6",
+    binary="glitchtip",
+    # A script of ours reads the secrets of files, which the image's own takes from the environment alone.
+    entrypoint=("sh",),
+    user=5000,
+)
+# renovate: datasource=docker depName=library/postgres
+GLITCHTIP_POSTGRES = Program(
+    name="glitchtip-postgres",
+    image="docker.io/library/postgres",
+    # With Debian's release in the tag: another one sorts texts in another order, and indexes of texts would be wrong.
+    version="18.6-trixie",
+    binary="postgres",
+    entrypoint=("sh",),
+    user=999,
+)
+# renovate: datasource=docker depName=valkey/valkey
+GLITCHTIP_REDIS = Program(
+    name="glitchtip-redis", image="docker.io/valkey/valkey", version="9.1.2", binary="valkey-server", user=999
+)
+# renovate: datasource=docker depName=docker.elastic.co/elasticsearch/elasticsearch
+ELASTICSEARCH = Program(
+    name="elasticsearch",
+    image="docker.elastic.co/elasticsearch/elasticsearch",
+    version="9.5.1",
+    binary="elasticsearch",
+    # A script of ours makes a configuration directory that can be written; the image's own needs one in the image.
+    entrypoint=("/bin/tini", "--", "bash"),
+    user=1000,
+    client="curl",
+)
+# renovate: datasource=docker depName=docker.elastic.co/logstash/logstash
+LOGSTASH = Program(
+    name="logstash",
+    image="docker.elastic.co/logstash/logstash",
+    version="9.5.1",
+    binary="logstash",
+    # A script of ours reads the password of a file; the image's own writes to its configuration.
+    entrypoint=("bash",),
+    user=1000,
+    client="curl",
+)
+# renovate: datasource=docker depName=docker.elastic.co/kibana/kibana
+KIBANA = Program(
+    name="kibana",
+    image="docker.elastic.co/kibana/kibana",
+    version="9.5.1",
+    binary="kibana",
+    # The image's own would put arguments of its own before ours.
+    entrypoint=("/bin/tini", "--", "/usr/share/kibana/bin/kibana"),
+    user=1000,
+    client="curl",
+)
+# renovate: datasource=docker depName=docker.elastic.co/apm/apm-server
+APM_SERVER = Program(
+    name="apm-server",
+    image="docker.elastic.co/apm/apm-server",
+    version="9.5.1",
+    binary="apm-server",
+    entrypoint=("/usr/share/apm-server/apm-server",),
+    user=1000,
+)
+# renovate: datasource=docker depName=prometheuscommunity/elasticsearch-exporter
+ELASTICSEARCH_EXPORTER = Program(
+    name="elasticsearch-exporter",
+    image="quay.io/prometheuscommunity/elasticsearch-exporter",
+    version="v1.11.0",
+    binary="elasticsearch_exporter",
+    # A script of ours reads the password of a file.
+    entrypoint=("sh",),
+    client="wget",
+)

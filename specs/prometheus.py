@@ -9,7 +9,20 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, rule_files, to_yaml
 from specs.part import APP, Context, Monitoring
 from specs.programs import PROMETHEUS
 from specs.settings import RuntimeKind, Severity
-from specs.workload import CONFIG, DATA, REGISTRY, Check, Port, Probe, Registry, Reload, Resources, Volume, Workload
+from specs.workload import (
+    CONFIG,
+    DATA,
+    REGISTRY,
+    Check,
+    Outward,
+    Port,
+    Probe,
+    Registry,
+    Reload,
+    Resources,
+    Volume,
+    Workload,
+)
 
 NAME = "prometheus"
 PORT = 9090
@@ -440,7 +453,7 @@ def workload(
         ),
         resources=Resources(memory="1Gi", cpu="250m"),
         volume=Volume(settings_volume(context)),
-        extras=(Registry(),),
+        extras=(Registry(), Outward()),
         # Built from its Go module it has no pages but this one.
         page="/consoles/index.html" if context.on_one_machine else "/targets",
     )

@@ -333,6 +333,8 @@ class Docker(Model):
     """Networks of applications, which exist already: what scrapes and what receives telemetry joins them."""
     registry: str | None = None
     """Prefix of a mirror that every image is pulled from, without a trailing slash."""
+    keep_volumes: bool = True
+    """Whether data outlives `destroy`: the next `up` finds it again."""
 
 
 def _switch(value: object) -> object:
@@ -431,7 +433,7 @@ class Settings(Model):
     runtime: RuntimeKind
     """Where workloads run; never changes for a stack."""
     bind: Annotated[str, AfterValidator(_bind)] = "127.0.0.1"
-    """Address that processes listen on."""
+    """Address that processes listen on, and that ports of containers are published on."""
     port_offset: Annotated[int, Field(ge=0, le=40000)] = 0
     """Added to every port that this machine sees, so that two stacks can live side by side."""
     scrape_interval: Duration = "15s"

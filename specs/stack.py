@@ -48,6 +48,8 @@ class Stack:
     """Rules that Loki evaluates."""
     dashboards: Mapping[str, Mapping[str, Any]]
     """`<folder>/<uid>.json` → dashboard."""
+    grafana_content: grafana.Content | None
+    """What Grafana's provider makes; None where Grafana reads files, or there is none."""
     left_out: tuple[str, ...]
     """One line for each part that is asked for but cannot run here."""
 
@@ -64,8 +66,10 @@ class Stack:
         return frozenset(workload.name for workload in self.workloads)
 
     def secrets(self) -> tuple[SecretRef, ...]:
-        """Every secret that some workload reads, once."""
-        return tuple({ref.key: ref for workload in self.workloads for ref in workload.secrets.values()}.values())
+        """Every secret that some workload, Grafana's provider or an output needs, once."""
+        refs = [ref for workload in self.workloads for ref in workload.secrets.values()]
+        refs += [*(self.grafana_content.secrets() if self.grafana_content else ()), *outputs.secrets(self.outputs())]
+        return tuple({ref.key: ref for ref in refs}.values())
 
     def outputs(self, home: str = "") -> dict[str, Any]:
         """The outputs contract (docs/outputs.md). `home` is the directory of a process stack."""
@@ -198,9 +202,9 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     context = Context(settings=settings, addresses=addresses(settings), file=file)
     exporting = _exporters(context, systems)
     left_out: list[str] = []
-    if settings.log_files and not context.on_one_machine:
+    if settings.log_files and settings.runtime is RuntimeKind.KUBERNETES:
         left_out.append(
-            f"log files: not followed on {settings.runtime.value}, where the collector sees no host's files;"
+            "log files: not followed on kubernetes, where the collector sees no host's files;"
             " applications hand their lines on by OTLP or Loki's push address"
         )
     for name, found in list(exporting.items()):
@@ -213,6 +217,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     if asks_grafana and not with_grafana:
         left_out.append("grafana: left out, since there is no grafana on PATH; everything else works without it")
     optional = [*elk.parts(context), *apm.parts(context), *glitchtip.parts(context)]
+    left_out += elk.left_out(context)
     own_inbox = context.on_one_machine and (
         not settings.alerting.receivers or settings.alerting.dead_mans_switch is None
     )
@@ -242,13 +247,14 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         file=file,
     )
     groups, log_groups = every[: -len(of_logs)], every[-len(of_logs) :]
-    boards = dashboards.render(systems, groups, absent=exporters.discover().keys() - _exported(exporting, systems))
+    unwatched = exporters.discover().keys() - _exported(exporting, systems)
+    boards = dashboards.render(systems, groups, absent={*unwatched, *([] if settings.elk else [elk.DASHBOARD])})
     routes = {each.name: each.profile.routes for each in systems}
     inbox_url = f"http://{context.addresses.dial(inbox.NAME, inbox.PORT)}" if own_inbox else None
     runbooks = settings.links.runbooks or (
         f"http://{context.addresses.outside(inbox.NAME, inbox.PORT)}/runbooks" if own_inbox else "docs/runbooks"
     )
-    grafana_url = f"http://{context.addresses.outside(grafana.NAME, grafana.PORT)}"
+    grafana_url = grafana.address(context)
     who = alertmanager.tree(context, inbox_url, routes)
     told = [alert for group in every for alert in group.alerts]
     routing.refuse_defects(file, who, routing.occurrences(told, apps=(APP, *routes), services=who.services))
@@ -273,5 +279,6 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         groups=groups,
         log_groups=log_groups,
         dashboards=boards,
+        grafana_content=grafana.content(context, boards, systems) if with_grafana or settings.grafana.url else None,
         left_out=tuple(left_out),
     )

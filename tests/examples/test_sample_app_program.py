@@ -47,8 +47,9 @@ print(json.dumps(declared))
 """
 
 
-def _declared(**config: str) -> Mapping[str, Mapping[str, Any]]:
-    outputs = json.dumps(stack().outputs(home=HOME))
+def _declared(*, told: Mapping[str, object] | None = None, **config: str) -> Mapping[str, Mapping[str, Any]]:
+    """What is declared beside a stack, which says what is `told`, too."""
+    outputs = json.dumps({**stack().outputs(home=HOME), **(told or {})})
     done = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(config), outputs, str(EXAMPLE / "__main__.py")],
         cwd=EXAMPLE, capture_output=True, text=True, timeout=60, check=False,
@@ -106,3 +107,13 @@ def test_a_profile_elsewhere_is_handed_on(tmp_path: Path) -> None:
     assert command.parse(declared["sample-app"]["command"][3:]).profile == profile.read(place)
     [entry] = json.loads(declared["scrape"]["text"])
     assert (entry["labels"]["app"], entry["labels"]["service"]) == ("sixth", "web")
+
+
+def test_errors_go_where_the_stack_says() -> None:
+    """Proves that the app is started with the stack's block for Sentry's SDKs, and without one where there is none."""
+    block = {"ENABLE_SENTRY": "true", "SENTRY_DSN": "http://key@127.0.0.1:8010/1"}
+    environment = _declared(told={"sentry_env": block})["sample-app"]["environment"]
+
+    assert block.items() <= environment.items()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in environment
+    assert not any("SENTRY" in name for name in _declared()["sample-app"]["environment"])

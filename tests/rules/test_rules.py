@@ -11,8 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from specs.monitoring import Alert, to_yaml
-from tests.rules import application_examples, exporter_examples, stack_examples, system_examples
+from specs.monitoring import Alert, rule_files, to_yaml
+from tests.rules import (
+    application_examples,
+    elk_examples,
+    exporter_examples,
+    glitchtip_examples,
+    stack_examples,
+    system_examples,
+)
 from tests.rules.examples import BOUNDARY, HAIR, Example, Firing, labels, series
 from tests.rules.stack import ALERTS, STACK
 from tools import native
@@ -58,6 +65,8 @@ MISSING = (
 _RULES_OF = {
     (alert.of, alert.name): f"{group.file or group.name}.yml" for group in STACK.groups for alert in group.alerts
 }
+# Not those of its Prometheus: what only containers run has alerts, too.
+_FILES = rule_files(STACK.groups, runbooks=RUNBOOKS, dashboards=DASHBOARDS.removesuffix("/d"))
 _LEVELS_OF = {
     alert.name: {other.severity for other in ALERTS if (other.of, other.name) == ("", alert.name)}
     for alert in ALERTS
@@ -69,6 +78,8 @@ EXAMPLES = (
     *application_examples.EXAMPLES,
     *MISSING,
     *exporter_examples.EXAMPLES,
+    *elk_examples.EXAMPLES,
+    *glitchtip_examples.EXAMPLES,
     *system_examples.OF_SYSTEMS,
 )
 
@@ -144,7 +155,7 @@ def _groups(of: str, name: str) -> Iterator[str]:
 def _rules(of: str, name: str) -> str:
     """Of the file of an alert's rules: the alert, those that it asks about, and everything that is recorded. promtool
     evaluates every rule that it is given for every example."""
-    value = yaml.safe_load(STACK.workload("prometheus").files[f"rules/{_RULES_OF[of, name]}"])
+    value = yaml.safe_load(_FILES[_RULES_OF[of, name]])
     asked = {name}
     for group in value["groups"]:
         for rule in group["rules"]:

@@ -17,8 +17,8 @@ from tests.specs.support import EVERY_RECEIVER, committed, whole
 STACKS = {
     **{name: committed(name) for name in ("local", "dev", "prod")},
     "everything": whole(alerting=EVERY_RECEIVER),
-    "everything-in-containers": whole(alerting=EVERY_RECEIVER, runtime="docker"),
-    "everything-in-a-cluster": whole(alerting=EVERY_RECEIVER, runtime="kubernetes"),
+    "everything-in-containers": whole(alerting=EVERY_RECEIVER, runtime="docker", elk=True, apm=True),
+    "everything-in-a-cluster": whole(alerting=EVERY_RECEIVER, runtime="kubernetes", elk=True, apm=True),
 }
 OK = 200
 # Below the ports that the kernel hands out itself.

@@ -27,10 +27,13 @@ from specs.stack import Stack
 from specs.system import System, SystemSettings
 from tests.specs.support import EVERY_EXPORTER, ROOT, complaint, stack, yaml_file
 from tools import gallery
+from tools.documents import whole_stack
 
 SYSTEMS: Mapping[str, Any] = {name: {} for name in known()}
 WHOLE: Stack = stack(exporters=EVERY_EXPORTER, systems=SYSTEMS)
-BOARDS = WHOLE.dashboards
+EVERYTHING: Stack = whole_stack()
+"""With what only containers run."""
+BOARDS = dict(sorted(EVERYTHING.dashboards.items()))
 OF_SYSTEMS = {path: board for path, board in BOARDS.items() if path.split("/")[0] in known()}
 CONTRACT: Mapping[str, Any] = yaml.safe_load((ROOT / "tests/contract/requirements.yaml").read_text(encoding="utf-8"))
 CURRENT = {
@@ -691,7 +694,10 @@ def test_limits_that_dashboards_name_are_of_alerts_that_exist() -> None:
     named = {name for source in sources for name in re.findall(r'limits\.of\(\s*"(\w+)"', source)}
     named |= {name for alerts in HOSTS.values() for name in alerts}
     known_alerts = {
-        alert.name for group in WHOLE.groups for alert in group.alerts if not alert.of and alert.threshold is not None
+        alert.name
+        for group in EVERYTHING.groups
+        for alert in group.alerts
+        if not alert.of and alert.threshold is not None
     }
 
     assert named - known_alerts == set()
@@ -703,11 +709,13 @@ def test_grafana_gets_them_as_stable_json() -> None:
     that a provider reads; and that the first page is one of them."""
     grafana = WHOLE.workload("grafana")
     providers = yaml_file(WHOLE, "grafana", "provisioning/dashboards/stack.yml")["providers"]
-    folders = sorted({path.split("/")[0] for path in BOARDS})
+    folders = sorted({path.split("/")[0] for path in WHOLE.dashboards})
 
     assert folders == sorted({"observability", "exporters", *known()})
-    assert {path.removeprefix("dashboards/") for path in grafana.files if path.startswith("dashboards/")} == set(BOARDS)
-    for path, board in BOARDS.items():
+    assert {path.removeprefix("dashboards/") for path in grafana.files if path.startswith("dashboards/")} == set(
+        WHOLE.dashboards
+    )
+    for path, board in WHOLE.dashboards.items():
         assert grafana.files[f"dashboards/{path}"] == json.dumps(board, indent=1, sort_keys=True) + "\n"
     assert "[$__rate_interval]" in grafana.files["dashboards/exporters/exporter-node.json"]
     assert [(each["name"], each["folder"], each["options"]["path"]) for each in providers] == [
@@ -777,4 +785,4 @@ def test_same_bytes_everywhere() -> None:
         check=True,
     )
 
-    assert done.stdout.strip() == hashlib.sha256(json.dumps(BOARDS).encode()).hexdigest()
+    assert done.stdout.strip() == hashlib.sha256(json.dumps(WHOLE.dashboards).encode()).hexdigest()

@@ -10,6 +10,7 @@ from tests.specs.support import ROOT
 _DUMP = """
 import dataclasses, json, sys
 sys.path.insert(0, {root!r})
+from specs.outputs import readable
 from tests.specs.support import EVERY_RECEIVER, committed, whole
 
 for stack in (committed("local"), committed("dev"), committed("prod"), whole(alerting=EVERY_RECEIVER)):
@@ -18,7 +19,7 @@ for stack in (committed("local"), committed("dev"), committed("prod"), whole(ale
         for path, text in workload.files.items():
             print(path)
             print(text)
-    print(json.dumps(stack.outputs("/home"), sort_keys=False))
+    print(json.dumps(readable(stack.outputs("/home")), sort_keys=False))
     print([dataclasses.asdict(group) for group in stack.groups])
 """
 

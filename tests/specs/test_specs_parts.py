@@ -596,7 +596,9 @@ def test_grafana_is_closed() -> None:
         for name in grafana.environment
         if name.startswith(("GF_USERS", "GF_AUTH", "GF_SECURITY"))
     } == {
+        "GF_SECURITY_ADMIN_USER": "admin",
         "GF_SECURITY_ADMIN_PASSWORD": "$__file{../config/secrets/admin-password}",
+        "GF_SECURITY_DISABLE_GRAVATAR": "true",
         "GF_USERS_ALLOW_SIGN_UP": "false",
         "GF_AUTH_ANONYMOUS_ENABLED": "false",
     }

@@ -3,12 +3,16 @@
 from collections.abc import Container, Mapping
 
 import pulumi
+from pulumi.runtime import get_config
 
 from components import runtimes
 from components.generated import GeneratedSecret
 from specs.model import SettingsError, parse
 from specs.settings import KEY, PROJECT, RuntimeKind, Settings
 from specs.stack import Stack, build
+
+_KNOWN = frozenset({"admin", "changeme", "elastic", "grafana", "password", "postgres", "secret"})
+"""What programs ship with, and people put in for a start: never what a stack runs with."""
 
 
 def _file() -> str:
@@ -37,13 +41,26 @@ def secrets(wanted: Stack) -> Mapping[str, pulumi.Output[str]]:
     found = {ref.key: config.get_secret(ref.key) for ref in wanted.secrets()}
     absent = [ref for ref in wanted.secrets() if found[ref.key] is None]
     unset = [_unset(ref.key, pulumi.get_stack()) for ref in absent if not ref.generated]
-    if unset:
-        raise pulumi.RunError("\n".join(unset))
+    known = [_known(ref.key) for ref in wanted.secrets() if ref.generated and _plain(ref.key) in _KNOWN]
+    if unset or known:
+        raise pulumi.RunError("\n".join([*unset, *known]))
     made: dict[str, pulumi.Output[str]] = {}
     if settings.runtime is not RuntimeKind.PROCESS:
         kept = settings.runtime is RuntimeKind.DOCKER and settings.docker.keep_volumes
         made = {ref.key: GeneratedSecret(ref.key, stack=pulumi.get_stack(), kept=kept).value for ref in absent}
     return {**{key: value for key, value in found.items() if value is not None}, **made}
+
+
+def _plain(key: str) -> str:
+    # Not `pulumi.Config.get`, which warns of a secret that is read: this one goes no further than a comparison.
+    return (get_config(f"{PROJECT}:{key}") or "").strip().lower()
+
+
+def _known(key: str) -> str:
+    return (
+        f"{_file()}: {PROJECT}:{key}: a password that everybody knows (accepted: another one; or none, then one is made"
+        f" up: pulumi config rm {key} --stack {pulumi.get_stack()})"
+    )
 
 
 def _unset(key: str, name: str) -> str:

@@ -266,6 +266,22 @@ def configured(name: str) -> dict[str, str]:
     return {"settings": json.dumps(read_yaml(ROOT / f"Pulumi.{name}.yaml")["config"]["observability:settings"])}
 
 
+def test_a_password_that_everybody_knows_is_refused() -> None:
+    """Grafana's own default is no password, whoever sets it; the line says what to do, and not what was set."""
+    have = {**DEV_SECRETS, "grafana-admin-password": "Admin"}
+
+    def program() -> None:
+        configuration.secrets(configuration.stack())
+
+    with pytest.raises(pulumi.RunError) as problem:
+        record(program, stack="dev", config=configured("dev"), secrets=have)
+
+    assert str(problem.value) == (
+        "Pulumi.dev.yaml: observability:grafana-admin-password: a password that everybody knows (accepted: another one;"
+        " or none, then one is made up: pulumi config rm grafana-admin-password --stack dev)"
+    )
+
+
 def test_a_missing_secret_is_one_line_that_says_how_to_set_it() -> None:
     """A dev stack without one of its secrets ends before anything is declared, with file, key and command."""
     have = {key: value for key, value in DEV_SECRETS.items() if key != "team-webhook-url"}

@@ -372,7 +372,7 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
     program = context.program(GRAFANA)
     return Workload(
         name=NAME,
-        program=replace(program, binary="python")
+        program=replace(program, binary="python", behind=GRAFANA.binary)
         if context.on_one_machine
         else replace(program, entrypoint=("sh", "-c", _START, NAME)),
         summary="shows metrics, logs, traces and alerts",

@@ -45,6 +45,9 @@ class Program:
     """What a container executes, where the image's own entry point would not do; arguments follow."""
     user: int = 65534
     """User and group that containers and pods run as."""
+    behind: str = ""
+    """Executable that `binary`, a launcher of ours, becomes: the process runtime hands its path on as last argument,
+    since the PATH of what keeps programs running may be older than the user's."""
     client: Literal["", "wget", "curl"] = ""
     """HTTP client inside the image, with which a container can ask itself whether it is healthy; empty: none."""
 

@@ -1,4 +1,4 @@
-"""Starts the Grafana on PATH in the working directory: `python -m tools.grafana`.
+"""Starts a Grafana in the working directory: `python -m tools.grafana PATH-OF-GRAFANA`.
 
 Grafana wants to know where it is installed, and takes every relative path from there. Our paths are relative to the
 working directory, so that rendered files are the same on every machine; here they become absolute.
@@ -7,8 +7,6 @@ working directory, so that rendered files are the same on every machine; here th
 import os
 import sys
 from pathlib import Path
-
-from tools import native
 
 _SHARES = ("/usr/share/grafana", "/usr/local/share/grafana", "/opt/homebrew/opt/grafana/share/grafana")
 
@@ -31,14 +29,12 @@ def environment(base: dict[str, str], here: Path) -> dict[str, str]:
 
 def main() -> None:
     """Replace this process by Grafana."""
-    found = native.locate("grafana")
-    if found is None:
-        sys.exit("grafana is not on PATH")
-    home = installation(found.path)
+    executable = Path(sys.argv[1])
+    home = installation(executable)
     if home is None:
-        sys.exit(f"{found.path}: no installation with conf/defaults.ini around it")
-    arguments = [str(found.path), "server", f"--homepath={home}"]
-    os.execve(found.path, arguments, environment(dict(os.environ), Path.cwd()))  # noqa: S606 - Grafana itself
+        sys.exit(f"{executable}: no installation with conf/defaults.ini around it")
+    arguments = [str(executable), "server", f"--homepath={home}"]
+    os.execve(executable, arguments, environment(dict(os.environ), Path.cwd()))  # noqa: S606 - Grafana itself
 
 
 if __name__ == "__main__":

@@ -107,11 +107,12 @@ class ProcessRuntime:
             return f"http://{self._addresses.dial(workload.name, workload.port(port).number)}{path}"
 
         reload = workload.reload
+        behind = workload.program.behind
         given = {path: ref for path, ref in workload.secrets.items() if ref.key in self._secrets}
         return {
             "home": self.home,
             "name": workload.name,
-            "command": [workload.program.binary, *workload.args],
+            "command": [workload.program.binary, *workload.args, *([str(executable(behind))] if behind else [])],
             "version": _version(workload),
             "environment": dict(workload.environment),
             "files": dict(workload.files),

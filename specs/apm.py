@@ -21,11 +21,7 @@ TOKEN = SecretRef("apm-secret-token", generated=True)
 def configuration(context: Context) -> dict[str, Any]:
     """`apm-server.yml` as a value."""
     return {
-        "apm-server": {
-            "host": context.addresses.listen(PORT),
-            # Its user may not ask for the templates: Elasticsearch makes that user only once they are there.
-            "data_streams": {"wait_for_integration": False},
-        },
+        "apm-server": {"host": context.addresses.listen(PORT)},
         "output.elasticsearch": {
             "hosts": [f"http://{context.addresses.dial(ELASTICSEARCH, ELASTICSEARCH_PORT)}"],
             "username": APM_SERVER.user,

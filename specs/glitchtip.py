@@ -32,12 +32,16 @@ _START = """\
 # Its secrets are files: an environment that is given from outside is shown by `docker inspect`.
 set -eu
 
+# The image has no client that could ask; it has Python.
+quoted() {
+  python -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.stdin.read().strip(), safe=""))'
+}
+
 SECRET_KEY="$(cat ../config/secrets/key)"
 DATABASE_PASSWORD="$(cat ../config/secrets/database)"
-VALKEY_URL="redis://:$(cat ../config/secrets/redis)@$REDIS_ADDRESS/0"
+VALKEY_URL="redis://:$(quoted <../config/secrets/redis)@$REDIS_ADDRESS/0"
 export SECRET_KEY DATABASE_PASSWORD VALKEY_URL
 
-# The image has no client that could ask; it has Python.
 await() {
   until python -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)' \\
     "${1%:*}" "${1##*:}" 2>/dev/null; do
@@ -75,7 +79,9 @@ set -eu
 
 if [ -s "$PGDATA/PG_VERSION" ]; then
   password="$(sed "s/'/''/g" ../config/secrets/database)"
-  echo "ALTER ROLE $POSTGRES_USER PASSWORD '$password'" | postgres --single -D "$PGDATA" postgres >/dev/null
+  # Not echo: this shell's takes a backslash for the beginning of something else.
+  printf "ALTER ROLE %s PASSWORD '%s'\\n" "$POSTGRES_USER" "$password" |
+    postgres --single -D "$PGDATA" postgres >/dev/null
 fi
 exec docker-entrypoint.sh postgres "$@"
 """

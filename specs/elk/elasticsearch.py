@@ -31,11 +31,15 @@ from specs.workload import Port, Probe, Resources, SecretRef, Volume, Workload
 
 HEALTH = "health"
 """Role of whoever does not log in: sees whether the cluster is well, once the node is set up."""
-LIFECYCLE = "logs"
-"""Name of the policy by which indices of log lines grow old."""
+LIFECYCLE = "observability-logs"
+"""Name of the policy by which indices of log lines grow old, and of their template. Elasticsearch has a template called
+`logs`, and puts its own back into the place of any other of that name."""
 
+_DAY = 86400
 _MAY_WRITE = ("auto_configure", "create_doc")
 """Makes the index of a new day, adds fields to it, adds documents; changes none and reads none."""
+_APM = ("traces", "logs", "metrics")
+"""Kinds of data of the APM server: how the names of its data streams begin."""
 
 
 def mebibytes(heap: str, times: int = 1) -> int:
@@ -65,7 +69,7 @@ def roles(context: Context) -> Mapping[str, Mapping[str, Any]]:
         EXPORTER.user: _role(("monitor",), **{"*": ("monitor",)}),
     }
     if context.settings.apm:
-        apm = _role(("monitor",), **{f"{kind}-apm*": _MAY_WRITE for kind in ("traces", "logs", "metrics")})
+        apm = _role(("monitor",), **{f"{kind}-apm*": _MAY_WRITE for kind in _APM})
         # What its agents are told from Kibana.
         agents = {"names": [".apm-agent-configuration"], "privileges": ["read"], "allow_restricted_indices": True}
         apm["indices"].append(agents)
@@ -79,22 +83,33 @@ def _logins(context: Context) -> tuple[Login, ...]:
     return (LOGSTASH_WRITER, COLLECTOR, reader, EXPORTER, *apm)
 
 
-def age(duration: str) -> str:
-    """A duration of the settings as Elasticsearch writes it: one number, one unit."""
-    whole = int(seconds(duration))
+def age(whole: int) -> str:
+    """So many seconds as Elasticsearch writes them: one number, one unit."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if whole % length == 0:
             return f"{whole // length}{unit}"
     return f"{whole}s"
 
 
+def written(retention: Retention) -> int:
+    """Seconds from its first line for which an index is written: two days at least, since it takes those of a day."""
+    return max(int(seconds(retention.logs)), 2 * _DAY)
+
+
+def believed(retention: Retention) -> int:
+    """Seconds for which the time of a line counts. The index of its day may be a day older than the line, and a line
+    whose index can only be read is lost, or holds up all that come after it."""
+    return written(retention) - _DAY
+
+
 def lifecycle(retention: Retention) -> dict[str, Any]:
     """How an index of log lines grows old: written, then read only, then gone. Ages count from its first line."""
     phases: dict[str, Any] = {"hot": {"min_age": "0ms", "actions": {"set_priority": {"priority": 100}}}}
-    if seconds(retention.logs) < seconds(retention.log_archive):
+    gone = int(seconds(retention.log_archive))
+    if written(retention) < gone:
         cold = {"readonly": {}, "set_priority": {"priority": 0}}
-        phases["cold"] = {"min_age": age(retention.logs), "actions": cold}
-    phases["delete"] = {"min_age": age(retention.log_archive), "actions": {"delete": {}}}
+        phases["cold"] = {"min_age": age(written(retention)), "actions": cold}
+    phases["delete"] = {"min_age": age(gone), "actions": {"delete": {}}}
     return {"policy": {"phases": phases}}
 
 
@@ -147,25 +162,32 @@ def template() -> dict[str, Any]:
 
 def _requests(context: Context) -> tuple[dict[str, Any], list[str]]:
     """Bodies of requests by their file, and the requests in their order."""
-    bodies: dict[str, Any] = {"closed": _role(), "open": _role(("cluster:monitor/health",))}
-    asked = [f"PUT /_security/role/{HEALTH} setup/closed.json"]
+    bodies: dict[str, Any] = {
+        "closed": _role(),
+        "open": _role(("cluster:monitor/health",)),
+        "lifecycle": lifecycle(context.settings.retention),
+        "template": template(),
+    }
+    asked = [
+        f"PUT /_security/role/{HEALTH} setup/closed.json",
+        f"PUT /_ilm/policy/{LIFECYCLE} setup/lifecycle.json",
+        f"PUT /_index_template/{LIFECYCLE} setup/template.json",
+    ]
+    if context.settings.apm:
+        alone = {"settings": {"number_of_replicas": 0}}
+        bodies["apm"] = {"template": alone}
+        # What Elasticsearch's own templates of the APM server's data leave to others.
+        asked += [f"PUT /_component_template/{kind}@custom setup/apm.json" for kind in _APM]
+        lasts = {"lifecycle": {"data_retention": age(int(seconds(context.settings.retention.traces)))}}
+        bodies["apm-traces"] = {"template": {**alone, **lasts}}
+        asked.append("PUT /_component_template/traces-apm@custom setup/apm-traces.json")
+        asked.append("GET /_index_template/traces-apm@template")
+    # Whoever writes does so as soon as it may: what it writes to has its shape by then.
     for name, role in roles(context).items():
         bodies[f"role-{name}"] = role
         asked.append(f"PUT /_security/role/{name} setup/role-{name}.json")
     asked += [f"PUT /_security/user/{login.user} secrets/users/{login.user}.json" for login in _logins(context)]
     asked.append(f"PUT /_security/user/{KIBANA_SYSTEM.user}/_password secrets/users/{KIBANA_SYSTEM.user}.json")
-    bodies["lifecycle"] = lifecycle(context.settings.retention)
-    bodies["template"] = template()
-    asked.append(f"PUT /_ilm/policy/{LIFECYCLE} setup/lifecycle.json")
-    asked.append(f"PUT /_index_template/{LIFECYCLE} setup/template.json")
-    if context.settings.apm:
-        lasts = {"lifecycle": {"data_retention": age(context.settings.retention.traces)}}
-        bodies["apm"] = {"template": {"settings": {"number_of_replicas": 0}}}
-        bodies["apm-traces"] = {"template": lasts}
-        asked.append("PUT /_component_template/apm@custom setup/apm.json")
-        asked.append("PUT /_component_template/traces-apm@custom setup/apm-traces.json")
-        # The server writes as soon as it runs: what it writes to has to have its shape by then.
-        asked.append("GET /_index_template/traces-apm@template")
     asked.append(f"PUT /_security/role/{HEALTH} setup/open.json")
     return bodies, asked
 

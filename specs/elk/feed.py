@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from specs.elk.elasticsearch import believed
 from specs.elk.names import COLLECTOR, ELASTICSEARCH, ELASTICSEARCH_PORT, UNNAMED
-from specs.model import seconds
 from specs.part import Context
 from specs.workload import CONFIG, SecretRef
 
@@ -31,11 +31,11 @@ def secrets(context: Context) -> Mapping[str, SecretRef]:
 
 def _document(context: Context) -> tuple[str, ...]:
     """OTTL that makes the body of a record the whole document, and names its index."""
-    oldest = f"{int(seconds(context.settings.retention.logs))}s"
+    oldest = f"{believed(context.settings.retention)}s"
     return (
         "set(log.time, log.observed_time) where log.time_unix_nano == 0",
         # As Logstash does it (lines.rb): an index that is older can only be read.
-        f'set(log.time, Now()) where Now() - log.time > Duration("{oldest}")',
+        f'set(log.time, Now()) where Now() - log.time > Duration("{oldest}") or log.time - Now() > Duration("1h")',
         f'set({_INDEX}, "{UNNAMED}")',
         f'set({_INDEX}, ConvertCase(resource.attributes["app"], "lower")) where resource.attributes["app"] != nil',
         f'replace_pattern({_INDEX}, "[^a-z0-9_]+", "-")',
@@ -77,13 +77,15 @@ def configuration(context: Context, receivers: Sequence[str], processors: Sequen
                 "endpoints": [f"http://{context.addresses.dial(ELASTICSEARCH, ELASTICSEARCH_PORT)}"],
                 "user": COLLECTOR.user,
                 "password": f"${{file:{CONFIG}/{_PASSWORD}}}",
-                "sending_queue": {"storage": "file_storage", "queue_size": 1000},
+                # Said, since some releases of this exporter have none unless it is.
+                "sending_queue": {"enabled": True, "storage": "file_storage", "queue_size": 1000},
                 # Hours: what waits meanwhile is on disk.
                 "retry": {
                     "max_retries": 500,
                     "initial_interval": "1s",
                     "max_interval": "30s",
-                    "retry_on_status": [429, 502, 503, 504],
+                    # 401: it runs, and has not made its users yet, or not yet taken a new password.
+                    "retry_on_status": [401, 429, 502, 503, 504],
                 },
             }
         },

@@ -10,7 +10,7 @@ def system(name)
   name.to_s.downcase.gsub(/[^a-z0-9_]+/, "-").gsub(/\A[-_]+|-+\z/, "")[0, 42]
 end
 
-# An index that is older than what is searched is read only: one such line would hold up all that come after it.
+# An index that is older can only be read: one such line would hold up all that come after it.
 def believable?(time)
   age = Time.now.to_f - time.to_f
   age < @oldest && age > -3600
@@ -19,13 +19,12 @@ end
 def filter(event)
   app = system(event.get("app"))
   event.set("[@metadata][app]", app.empty? ? @unnamed : app)
-  said = event.get("[@metadata][said]")
-  if said
-    if believable?(said)
-      event.set("@timestamp", said)
-    else
-      event.tag("_time_not_believed")
-    end
+  # Some formatters name it as Elasticsearch does; then the event has it already. Otherwise that is when it came.
+  said = event.get("[@metadata][said]") || event.get("@timestamp")
+  unless believable?(said)
+    event.tag("_time_not_believed")
+    said = LogStash::Timestamp.now
   end
+  event.set("@timestamp", said)
   [event]
 end

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from specs.elk.elasticsearch import java_heap, mebibytes
+from specs.elk.elasticsearch import believed, java_heap, mebibytes
 from specs.elk.names import (
     CONFIG,
     DATA,
@@ -16,7 +16,6 @@ from specs.elk.names import (
     UNNAMED,
     UNPARSED,
 )
-from specs.model import seconds
 from specs.monitoring import to_yaml
 from specs.part import Context
 from specs.programs import LOGSTASH as PROGRAM
@@ -64,7 +63,7 @@ def configuration(context: Context) -> dict[str, Any]:
 def pipeline(context: Context) -> str:
     """What happens to a line, in Logstash's own language."""
     settings = context.settings
-    oldest = int(seconds(settings.retention.logs))
+    oldest = believed(settings.retention)
     elasticsearch = context.addresses.dial(ELASTICSEARCH, ELASTICSEARCH_PORT)
     return f"""\
 input {{

@@ -2,7 +2,7 @@
 # Starts Elasticsearch with a configuration directory of its own, and what sets it up beside it.
 #
 # The image is read-only: its configuration is copied to where the keystore can be written, which holds the password
-# of `elastic` and is in memory only. Made anew at each start, so that a password of the stack is the password.
+# of `elastic`, and goes with the container. Made anew at each start, so that a password of the stack is the password.
 set -euo pipefail
 umask 077
 

@@ -173,11 +173,18 @@ def test_one_node_with_its_heap() -> None:
 
 @pytest.mark.parametrize(
     ("logs", "archive", "cold", "gone"),
-    [("7d", "30d", "7d", "30d"), ("1w", "4w", "7d", "28d"), ("36h", "1y", "36h", "365d"), ("7d", "7d", "", "7d")],
+    [
+        ("7d", "30d", "7d", "30d"),
+        ("1w", "4w", "7d", "28d"),
+        ("50h", "1y", "50h", "365d"),
+        ("1d", "1y", "2d", "365d"),
+        ("1d", "2d", "", "2d"),
+        ("7d", "7d", "", "7d"),
+    ],
 )
 def test_lifecycle_is_of_the_settings(logs: str, archive: str, cold: str, gone: str) -> None:
-    """Proves that an index is read only once it is older than what is searched, and gone after the archive's time, in
-    units that Elasticsearch knows; with one age for both it is only deleted."""
+    """Proves that an index is read only once it is older than what is searched, never while lines of its day come in,
+    and gone after the archive's time, in units that Elasticsearch knows; with one age for both it is only deleted."""
     phases = elasticsearch.lifecycle(Retention(logs=logs, log_archive=archive))["policy"]["phases"]
 
     assert phases["delete"] == {"min_age": gone, "actions": {"delete": {}}}
@@ -192,6 +199,11 @@ def test_every_index_of_lines_is_covered() -> None:
     settings, fields = body["template"]["settings"], body["template"]["mappings"]["properties"]
 
     assert body["index_patterns"] == [elk.INDICES]
+    # Elasticsearch has a template `logs` of its own, and puts it back.
+    assert (
+        "PUT /_index_template/observability-logs setup/template.json\n"
+        in MADE.workload("elasticsearch").files["setup/requests"]
+    )
     assert (settings["lifecycle.name"], settings["number_of_replicas"]) == (elasticsearch.LIFECYCLE, 0)
     assert fields["@timestamp"]["type"] == "date"
     assert fields["level"]["type"] == "keyword"
@@ -341,6 +353,9 @@ def test_setup_makes_everything_in_order(password: str, tmp_path: Path) -> None:
         made.index(f"/_security/role/{name}") < made.index(f"/_security/user/{name}")
         for name in ("logstash", "grafana")
     )
+    shapes = [index for index, path in enumerate(made) if "_template/" in path or "_ilm/" in path]
+    logins = [index for index, path in enumerate(made) if path.startswith("/_security/user/")]
+    assert max(shapes) < min(logins), "nobody writes to an index before it has its shape"
 
 
 def test_setup_goes_on_until_it_is_done(tmp_path: Path) -> None:
@@ -349,7 +364,7 @@ def test_setup_goes_on_until_it_is_done(tmp_path: Path) -> None:
     data = _lay_out(MADE.workload("elasticsearch"), tmp_path, "secret-word")
     with _stand_in("secret-word") as asked:
         asked.failing["/_cluster/health?wait_for_status=yellow&timeout=30s"] = 2
-        asked.failing["/_ilm/policy/logs"] = 1
+        asked.failing["/_ilm/policy/observability-logs"] = 1
         done = subprocess.run(
             ["bash", "../config/setup.sh"],
             cwd=data,
@@ -364,7 +379,7 @@ def test_setup_goes_on_until_it_is_done(tmp_path: Path) -> None:
     assert [re.sub(": (curl|[{]).*", "", line) for line in said] == [
         "setup: waiting for Elasticsearch",
         "setup: waiting for Elasticsearch",
-        "setup: PUT /_ilm/policy/logs setup/lifecycle.json",
+        "setup: PUT /_ilm/policy/observability-logs setup/lifecycle.json",
         "setup: done",
     ]
     assert "not this time" in said[2]
@@ -449,13 +464,28 @@ def test_pipeline_is_what_the_guide_means() -> None:
 
 
 def test_lines_are_believed_as_long_as_their_index_is_written() -> None:
-    """Proves that the time of a line counts for as long as indices are not read only."""
-    changed = _stack(retention={"logs": "2d", "log_archive": "9d"}).context
+    """Proves that the time of a line counts for as long as the index of its day is not read only, which may be a day
+    older than the line, and that this holds for a time that the line calls as Elasticsearch does."""
+    changed = _stack(retention={"logs": "3d", "log_archive": "9d"}).context
 
+    assert elasticsearch.lifecycle(changed.settings.retention)["policy"]["phases"]["cold"]["min_age"] == "3d"
     assert '"oldest" => 172800' in logstash.pipeline(changed)
-    assert elasticsearch.lifecycle(changed.settings.retention)["policy"]["phases"]["cold"]["min_age"] == "2d"
     (made,) = feed.configuration(changed, (), ("batch",))["processors"]["transform/elk"]["log_statements"]
     assert 'Duration("172800s")' in "\n".join(made["statements"])
+    assert (
+        'event.get("[@metadata][said]") || event.get("@timestamp")'
+        in MADE.workload("logstash").files["filter/lines.rb"]
+    )
+
+
+@pytest.mark.parametrize("logs", ["1d", "25h", "2d", "7d"])
+def test_no_line_is_believed_into_an_index_that_is_read_only(logs: str) -> None:
+    """Proves that the first line of a day and the last one that is believed never meet an index that can only be
+    read, however short the retention is."""
+    retention = Retention(logs=logs)
+
+    assert elasticsearch.believed(retention) >= 86400
+    assert elasticsearch.believed(retention) + 86400 <= elasticsearch.written(retention)
 
 
 def test_password_of_logstash_is_read_inside(tmp_path: Path) -> None:
@@ -512,6 +542,7 @@ def test_feed_reads_what_loki_gets() -> None:
     assert [name for name in to_elasticsearch["processors"] if name != "transform/elk"] == to_loki["processors"]
     assert made["exporters"]["elasticsearch"]["password"] == "${file:../config/secrets/elasticsearch-password}"  # noqa: S105
     assert made["exporters"]["elasticsearch"]["sending_queue"]["storage"] == "file_storage"
+    assert 401 in made["exporters"]["elasticsearch"]["retry"]["retry_on_status"], "users are made after the start"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -605,6 +636,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, dict[str
                 ],
             ),
             record("old", NOW - timedelta(days=8)),
+            record("ahead", NOW + timedelta(days=2)),
             record("of the day before yesterday", NOW - timedelta(days=2)),
             record("without a time", None),
         ),
@@ -628,7 +660,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, dict[str
             url = f"http://{whole.addresses.dial(collector.NAME, collector.OTLP_HTTP)}/v1/logs"
             assert httpx.post(url, json={"resourceLogs": sent}, timeout=10).status_code == 200
             deadline = time.monotonic() + 30
-            while len(sink.records) < 6:
+            while len(sink.records) < 7:
                 assert time.monotonic() < deadline, sink.records
                 time.sleep(0.1)
     return {_plain(each["body"])["message"]: each for each in sink.records}
@@ -660,6 +692,7 @@ def test_document_is_the_one_that_logstash_makes(documents: Mapping[str, dict[st
         ("all of it", f"my-shop-logs-{DAY}"),
         ("of the day before yesterday", f"my-shop-logs-{NOW - timedelta(days=2):%Y.%m.%d}"),
         ("old", f"my-shop-logs-{DAY}"),
+        ("ahead", f"my-shop-logs-{DAY}"),
         ("without a time", f"my-shop-logs-{DAY}"),
         ("of nobody", f"unnamed-logs-{DAY}"),
         ("a map", f"shop-logs-{DAY}"),
@@ -708,6 +741,9 @@ def test_apm_server_wants_a_token() -> None:
     assert workload.secrets["secrets/token.yml"].key == apm.TOKEN.key
     assert _yaml("apm-server", "apm-server.yml")["output.elasticsearch"]["username"] == "apm_server"
     assert _json("setup/apm.json")["template"]["settings"]["number_of_replicas"] == 0
+    asked = MADE.workload("elasticsearch").files["setup/requests"]
+    for kind in ("traces", "logs", "metrics"):
+        assert f"PUT /_component_template/{kind}@custom setup/apm.json\n" in asked
     assert _json("setup/apm-traces.json")["template"]["lifecycle"]["data_retention"] == "7d"
 
 

@@ -129,7 +129,7 @@ def placed(workload: Workload, home: Path, secrets: Mapping[str, str]) -> Path:
 SECRETS = {
     "glitchtip-secret-key": "the key",
     "glitchtip-database-password": "it's secret",
-    "glitchtip-redis-password": "queue",
+    "glitchtip-redis-password": "que/ue@",
 }
 STUB = """\
 #!/bin/sh
@@ -170,7 +170,7 @@ def started(home: Path, *args: str, **environment: str) -> Generator["subprocess
             process.kill()
 
 
-TOLD = "key=the key database=it's secret queue=redis://:queue@{redis}/0"
+TOLD = "key=the key database=it's secret queue=redis://:que%2Fue%40@{redis}/0"
 
 
 def test_web_migrates_and_starts(tmp_path: Path) -> None:
@@ -296,8 +296,8 @@ def test_database_takes_the_stack_s_password(tmp_path: Path) -> None:
     home = tmp_path / "database"
     with database(home, "the first") as port:
         assert lets_in(port, "the first")
-    with database(home, "it's the second") as port:
-        assert lets_in(port, "it's the second")
+    with database(home, r"it's the \new") as port:
+        assert lets_in(port, r"it's the \new")
         assert not lets_in(port, "the first")
 
 

@@ -12,6 +12,7 @@ from tests.specs.support import BASE, FILE, ROOT, complaint, settings, stack
 
 DURATIONS = "(accepted: a number with ms, s, m, h, d, w or y, like 15s, 1h30m or 30d)"
 MAPPING = "(accepted: a mapping, each entry as key: value)"
+SWITCH = "is not true or false (accepted: true, false)"
 TEXT = "(accepted: text; in quotes, where YAML takes it for something else)"
 URLS = "(accepted: http://host/… or https://host/…)"
 
@@ -46,7 +47,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         (
             "retentions: unknown key (accepted: environment, cluster, runtime, bind, port_offset,"
             " scrape_interval, evaluation_interval,"
-            " retention, log_files, exporters, systems, alerting, versions, grafana, links, docker, kubernetes);"
+            " retention, log_files, exporters, systems, alerting, versions, grafana, elk, apm, errors,"
+            " links, docker, kubernetes);"
             " did you mean retention?"
         ),
     ),
@@ -58,7 +60,27 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"port_offset": "many"},
         'port_offset: "many" is not a whole number (accepted: a whole number)',
     ),
-    ("text for a switch", {"grafana": "maybe"}, 'grafana: "maybe" is not true or false (accepted: true, false)'),
+    (
+        "text for a switch with settings",
+        {"grafana": "maybe"},
+        "grafana: text is neither of its values (accepted: true, false, or a mapping with its settings)",
+    ),
+    (
+        "text for another switch",
+        {"runtime": "docker", "elk": "yes please"},
+        "elk: text is neither of its values (accepted: true, false, or a mapping with its settings)",
+    ),
+    ("text for a switch alone", {"grafana": {"run": "maybe"}}, f'grafana.run: "maybe" {SWITCH}'),
+    (
+        "a DSN in the clear",
+        {"errors": "https://key@sentry.example.com/1"},
+        "errors: none of its values (accepted: off, dsn, glitchtip, or a mapping with its settings)",
+    ),
+    (
+        "true for errors",
+        {"errors": True},
+        "errors: none of its values (accepted: off, dsn, glitchtip, or a mapping with its settings)",
+    ),
     (
         "nothing for a mapping",
         {"retention": None},
@@ -115,6 +137,22 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"port_offset": 50000},
         "port_offset: 50000 is out of bounds (accepted: at most 40000)",
     ),
+    (
+        "mirror with a scheme",
+        {"runtime": "docker", "docker": {"registry": "https://mirror.example.com/hub"}},
+        (
+            'docker.registry: "https://mirror.example.com/hub" is no mirror'
+            " (accepted: a host, its port and a path, like mirror.example.com:5000/hub)"
+        ),
+    ),
+    (
+        "mirror with a slash at its end",
+        {"runtime": "docker", "docker": {"registry": "mirror.example.com/"}},
+        (
+            'docker.registry: "mirror.example.com/" is no mirror'
+            " (accepted: a host, its port and a path, like mirror.example.com:5000/hub)"
+        ),
+    ),
     ("negative port offset", {"port_offset": -1}, "port_offset: -1 is out of bounds (accepted: at least 0)"),
     (
         "port beyond the last",
@@ -124,7 +162,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "unknown exporter",
         {"exporters": {"nod": {}}},
-        "exporters.nod: unknown exporter (accepted: blackbox, celery, json, nginx, node, postgres, redis)",
+        "exporters.nod: unknown exporter (accepted: blackbox, cadvisor, celery, json, nginx, node, postgres, redis)",
     ),
     ("nothing for an exporter", {"exporters": {"node": None}}, f"exporters.node: nothing stands here {MAPPING}"),
     (
@@ -354,9 +392,10 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         "unknown program",
         {"versions": {"loky": "3.0.0"}},
         (
-            "versions.loky: unknown program (accepted: alertmanager, blackbox-exporter, collector, flower,"
-            " grafana, jaeger, json-exporter, loki, nginx-exporter, node-exporter, postgres-exporter, prometheus,"
-            " redis-exporter)"
+            "versions.loky: unknown program (accepted: alertmanager, apm-server, blackbox-exporter, busybox, cadvisor,"
+            " collector, elasticsearch, elasticsearch-exporter, flower, glitchtip, glitchtip-postgres,"
+            " glitchtip-redis, grafana, jaeger, json-exporter, kibana, logstash, loki, nginx-exporter, node-exporter,"
+            " postgres-exporter, prometheus, redis-exporter)"
         ),
     ),
 )
@@ -458,7 +497,7 @@ FILES: tuple[tuple[str, str | bytes | None, str], ...] = (
             "Pulumi.x.yaml: observability:settings: text is not accepted here (accepted: a mapping with"
             " environment, cluster, runtime, bind,"
             " port_offset, scrape_interval, evaluation_interval, retention, log_files, exporters,"
-            " systems, alerting, versions, grafana, links, docker,"
+            " systems, alerting, versions, grafana, elk, apm, errors, links, docker,"
             " kubernetes)"
         ),
     ),
@@ -485,8 +524,8 @@ def test_committed_stack_files_are_acceptable(name: str) -> None:
     made = load(file)
 
     assert made.environment == name
-    # What containers cannot see of the systems' hosts is said.
-    said = [] if name == "local" else ["log files"]
+    # What pods cannot see of the systems' hosts is said.
+    said = ["log files"] if name == "prod" else []
     assert [line.partition(":")[0] for line in build(made, file=file.name).left_out] == said
 
 
@@ -529,9 +568,12 @@ def test_defaults() -> None:
             "overrides": {},
         },
         "versions": {},
-        "grafana": True,
+        "grafana": {"run": True, "delivery": None, "url": None, "token": None, "datasources": {}, "teams": True},
+        "elk": None,
+        "apm": False,
+        "errors": {"to": "off", "dsn": None, "traces_sample_rate": 0.1},
         "links": {"runbooks": None},
-        "docker": {"network": "observability", "registry": None},
+        "docker": {"network": "observability", "networks": [], "registry": None, "keep_volumes": True},
         "kubernetes": {"namespace": "observability", "storage_class": None},
     }
 

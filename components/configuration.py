@@ -7,6 +7,7 @@ from pulumi.runtime import get_config
 
 from components import runtimes
 from components.generated import GeneratedSecret
+from specs.grafana import ADMIN_PASSWORD
 from specs.model import SettingsError, parse
 from specs.settings import KEY, PROJECT, RuntimeKind, Settings
 from specs.stack import Stack, build
@@ -41,7 +42,8 @@ def secrets(wanted: Stack) -> Mapping[str, pulumi.Output[str]]:
     found = {ref.key: config.get_secret(ref.key) for ref in wanted.secrets()}
     absent = [ref for ref in wanted.secrets() if found[ref.key] is None]
     unset = [_unset(ref.key, pulumi.get_stack()) for ref in absent if not ref.generated]
-    known = [_known(ref.key) for ref in wanted.secrets() if ref.generated and _plain(ref.key) in _KNOWN]
+    own = [ref.key for ref in wanted.secrets() if ref.generated or ref.key == ADMIN_PASSWORD]
+    known = [_known(key) for key in own if _plain(key) in _KNOWN]
     if unset or known:
         raise pulumi.RunError("\n".join([*unset, *known]))
     made: dict[str, pulumi.Output[str]] = {}

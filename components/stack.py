@@ -17,6 +17,14 @@ _KINDS = {
     "collector": "Collector",
     "grafana": "Grafana",
     "inbox": "Inbox",
+    "elasticsearch": "Elasticsearch",
+    "logstash": "Logstash",
+    "kibana": "Kibana",
+    "apm-server": "ElasticApm",
+    "glitchtip": "GlitchTip",
+    "glitchtip-worker": "GlitchTip",
+    "glitchtip-postgres": "GlitchTip",
+    "glitchtip-redis": "GlitchTip",
 }
 
 

@@ -324,6 +324,14 @@ def _network(value: str) -> str:
     return value
 
 
+def _mirror(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*", value):
+        raise ValueError(
+            f'"{value}" is no mirror (accepted: a host, its port and a path, like mirror.example.com:5000/hub)'
+        )
+    return value
+
+
 class Docker(Model):
     """The Docker engine. Another engine than this machine's: `pulumi config set docker:host ssh://user@host`."""
 
@@ -331,18 +339,26 @@ class Docker(Model):
     """Network of the containers, and the beginning of their names."""
     networks: tuple[Annotated[str, AfterValidator(_network), Field(examples=["app_network"])], ...] = ()
     """Networks of applications, which exist already: what scrapes and what receives telemetry joins them."""
-    registry: str | None = None
+    registry: Annotated[str, AfterValidator(_mirror)] | None = None
     """Prefix of a mirror that every image is pulled from, without a trailing slash."""
     keep_volumes: bool = True
     """Whether data outlives `destroy`: the next `up` finds it again."""
 
 
+def _refuse_words(value: object) -> None:
+    """Words for what is switched on and off, or has settings."""
+    if isinstance(value, str):
+        raise ValueError("text is neither of its values (accepted: true, false, or a mapping with its settings)")  # noqa: TRY004 - what pydantic takes
+
+
 def _switch(value: object) -> object:
     """`true` and `false` for what has settings of its own."""
+    _refuse_words(value)
     return {} if value is True else None if value is False else value
 
 
 def _run(value: object) -> object:
+    _refuse_words(value)
     return {"run": value} if isinstance(value, bool) else value
 
 
@@ -412,8 +428,12 @@ class Errors(Model):
 
 
 def _errors(value: object) -> object:
-    # YAML reads `off` as false.
-    return {"to": "off" if value is False else value} if isinstance(value, str | bool) else value
+    # YAML reads `off` as false. What stands there instead is not repeated: it may be a DSN.
+    if not isinstance(value, str | bool):
+        return value
+    if value not in (False, "off", "dsn", "glitchtip"):
+        raise ValueError("none of its values (accepted: off, dsn, glitchtip, or a mapping with its settings)")
+    return {"to": value or "off"}
 
 
 class Links(Model):

@@ -18,6 +18,7 @@ from rich.console import Console
 from processes import supervision
 from processes.errors import ProcessError
 from processes.home import Home, of_stack
+from specs import grafana
 from specs.model import SettingsError
 from specs.settings import RuntimeKind, load
 from specs.stack import Stack, build
@@ -144,6 +145,7 @@ def _prepare(made: Engine, containers: "Containers") -> None:
 
     deployed = made.deployed("docker:")
     docker_preflight.refuse(containers, deployed.values())
+    docker_preflight.refuse_unreachable_grafana(containers)
     docker_preflight.pull(containers, docker_preflight.absent(containers), console)
     # What somebody stopped or removed, Pulumi believes to be there still.
     containers.start(containers.stopped())
@@ -252,6 +254,13 @@ def preview(
     raise typer.Exit(done.returncode)
 
 
+def _grafana_provider(made: Engine, containers: "Containers | None") -> str:
+    """URN of what made things in the stack's own Grafana; empty where nothing did."""
+    if containers is None or containers.name(grafana.NAME) not in made.deployed("docker:").values():
+        return ""
+    return next(iter(made.deployed("pulumi:providers:grafana")), "")
+
+
 @app.command()
 @plainly
 def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="Delete the data too.")] = False) -> None:
@@ -262,8 +271,17 @@ def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="D
     with contextlib.ExitStack() as kept:
         containers = kept.enter_context(_containers(stack, declared)) if _on(declared, RuntimeKind.DOCKER) else None
         if made.exists():
+            provider = _grafana_provider(made, containers)
+            if provider and purge:
+                # What is in Grafana goes with its volume, also when Grafana does not answer any more.
+                made.disown(provider)
             done = made.work("destroy", "--yes", "--skip-preview", "--suppress-outputs")
             if done.returncode:
+                if provider and not purge:
+                    _blame(
+                        f"what is in Grafana is deleted while it answers: make up {_of(stack)}brings it up again;"
+                        f" make down {_of(stack)}PURGE=1 does without, and deletes all data"
+                    )
                 raise typer.Exit(done.returncode)
         if home is not None:
             supervision.stop(home)
@@ -374,9 +392,14 @@ def env(stack: StackName = "local") -> None:
     """Print shell lines for plain `pulumi` commands: eval "$(python -m tools.cli env)"."""
     declared = _declared(stack)
     found, _ = environment(declared.context.settings.runtime)
+    if _on(declared, RuntimeKind.DOCKER):
+        from tools import docker_engine
+
+        where = docker_engine.where(paths.stack_file(stack))
+        found |= docker_engine.environment(where) if where.by_context else {}
     for key in sorted(found):
         if found[key] != os.environ.get(key) and (
-            key == "PATH" or key.startswith(("PULUMI_", "OBSERVABILITY_", "PYTHONPATH"))
+            key == "PATH" or key.startswith(("PULUMI_", "OBSERVABILITY_", "PYTHONPATH", "DOCKER_"))
         ):
             print(f"export {key}={shlex.quote(found[key])}")
 

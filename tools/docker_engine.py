@@ -57,6 +57,8 @@ class Where:
     """Who says so, for people."""
     certificates: str = ""
     """Directory with `ca.pem`, `cert.pem` and `key.pem`; empty: no TLS."""
+    by_context: bool = False
+    """Whether a context of Docker's own command names it, of which Pulumi's provider knows nothing."""
 
     @property
     def local(self) -> bool:
@@ -100,6 +102,7 @@ def _of_context(wanted: str | None, certificates: str) -> Where:
         url=str(context.Host),
         chosen_by=f"Docker context {context.Name}",
         certificates=str(tls) if (tls / "key.pem").is_file() else certificates,
+        by_context=True,
     )
 
 

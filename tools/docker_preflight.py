@@ -1,10 +1,12 @@
 """What has to be there before a stack is brought up on a Docker engine, so that it fails early, and in plain words."""
 
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 from docker.errors import APIError, NotFound
 from rich.console import Console
@@ -23,9 +25,27 @@ _AT_A_TIME = 3
 def refuse(engine: Containers, deployed: Collection[str]) -> None:
     """Raise EngineError naming what stands in the way: a network that is missing, a port or a name that is taken, an
     image that cannot run there. `deployed` are the names that the stack's own containers and networks have already."""
-    lines = [*_networks(engine), *_names(engine, deployed), *_ports(engine), *_architectures(engine)]
+    lines = [*_networks(engine), *_names(engine, deployed), *_ports(engine, deployed), *_architectures(engine)]
     if lines:
         raise EngineError("\n".join(lines))
+
+
+def refuse_unreachable_grafana(engine: Containers) -> None:
+    """Raise EngineError where Grafana's provider would wait in vain: an engine elsewhere publishes Grafana's port on
+    its own loopback, and no tunnel brings it here."""
+    content = engine.stack.grafana_content
+    if content is None or content.elsewhere or engine.where.local:
+        return
+    address = urlsplit(content.url)
+    with contextlib.suppress(OSError), socket.create_connection((address.hostname, address.port), timeout=3):
+        return
+    there = urlsplit(engine.where.url)
+    user = f"{there.username}@" if there.username else ""
+    raise EngineError(
+        f"{engine.stack.context.file}: {KEY}.grafana.delivery: the provider dials {content.url}, where nothing listens"
+        f" (keep it open meanwhile: ssh -N -L {address.port}:127.0.0.1:{address.port} {user}{there.hostname};"
+        " or accepted: files)"
+    )
 
 
 def _networks(engine: Containers) -> Iterator[str]:
@@ -78,10 +98,11 @@ def _is_free(address: str, port: int, protocol: str) -> bool:
     return True
 
 
-def _ports(engine: Containers) -> Iterator[str]:
+def _ports(engine: Containers, deployed: Collection[str]) -> Iterator[str]:
     """Ports that somebody else holds: another container, or a program of this machine where the engine is here."""
     settings, file = engine.stack.context.settings, engine.stack.context.file
-    own = {engine.name(workload.name) for workload in engine.stack.workloads}
+    # Those of the last `up` have other names where the network's has changed, and go before the new ones come.
+    own = {*deployed, *(engine.name(workload.name) for workload in engine.stack.workloads)}
     held: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for container in engine.api.containers():
         name = str(container["Names"][0]).lstrip("/")

@@ -92,6 +92,13 @@ class Engine:
             if str(resource["type"]).startswith(kind)
         }
 
+    def disown(self, urn: str) -> None:
+        """Forget the resource and everything that needs it, without asking its provider. Raises SettingsError with
+        Pulumi's words."""
+        done = self.run("state", "delete", urn, "--target-dependents", "--yes", "--stack", self.stack, capture=True)
+        if done.returncode:
+            raise SettingsError(f"pulumi state delete {urn}: {(done.stderr or done.stdout).strip()}")
+
     def exists(self) -> bool:
         """Whether the backend has the stack."""
         found = self.run("stack", "ls", "--json", "--non-interactive", capture=True)

@@ -16,8 +16,10 @@ import pulumi_docker as docker
 from components.runtimes.containers import CONFIG, DATA, HOST, REGISTRY, labels, part_of
 from components.runtimes.docker_preparation import (
     CAPABILITIES,
+    FILES,
     MEMORY,
     SEED,
+    joined,
     place_files,
     place_secrets,
     prepares,
@@ -213,11 +215,7 @@ class DockerRuntime:
             f"{workload.name}-files",
             command=place_files(workload),
             volumes=volumes,
-            uploads=[
-                docker.ContainerUploadArgs(file=f"{SEED}/{path}", content=text)
-                for path, text in sorted(workload.files.items())
-            ]
-            or None,
+            uploads=[docker.ContainerUploadArgs(file=FILES, content=joined(workload))] if workload.files else None,
             opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
         )
         if not workload.secrets:

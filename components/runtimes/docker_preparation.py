@@ -10,6 +10,8 @@ from specs.workload import Workload
 
 SEED = "/seed"
 """Where the uploads of such a container lie."""
+FILES = f"{SEED}/files"
+"""All files of a workload as one upload, see `joined`."""
 SECRETS = "secrets"
 """Directory below CONFIG that all secrets of a workload are in."""
 CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE")
@@ -27,7 +29,16 @@ umask 022
 if [ -d {CONFIG} ]; then
   cd {CONFIG}
   for old in * .[!.]*; do [ "$old" = "$2" ] || rm -rf -- "$old"; done
-  [ ! -d {SEED} ] || cp -R {SEED}/. .
+  [ ! -f {FILES} ] || awk '
+    !left {{
+      left = $2; path = $0; sub(/^==> [0-9]+ lines of /, "", path)
+      directory = path
+      if (sub("/[^/]*$", "", directory)) if (system("mkdir -p \\"" directory "\\"")) exit 1
+      printf "" > path
+      next
+    }}
+    {{ print > path; if (!--left) close(path) }}
+  ' {FILES}
 fi
 if [ -d {DATA} ]; then
   : > {DATA}/{MARK}
@@ -47,13 +58,26 @@ chown -R "$1:$1" {CONFIG}/{SECRETS}
 """
 
 
+def joined(workload: Workload) -> str:
+    """All files as one text that the script of `place_files` takes apart: a line with their length and path, then each.
+
+    The provider keeps uploads as a set, so that a changed one would show as a change of most, and each is a request
+    of its own. Raises AssertionError for a file that does not end with a newline: it would get one.
+    """
+    open_ended = [path for path, text in workload.files.items() if text and not text.endswith("\n")]
+    if open_ended:
+        raise AssertionError(f"{workload.name}: {open_ended[0]} does not end with a newline")
+    # Not `splitlines`, which knows more ends of lines than awk does.
+    return "".join(f"==> {text.count(chr(10))} lines of {path}\n{text}" for path, text in sorted(workload.files.items()))
+
+
 def prepares(workload: Workload, *, registry: bool) -> bool:
     """Whether there is anything to prepare: files, secrets, data that survives, or the registry's directories."""
     return bool(workload.files or workload.secrets or workload.volume or registry)
 
 
 def place_files(workload: Workload) -> list[str]:
-    """What places the uploads below SEED/ as the workload's files, and makes its data its user's."""
+    """What places the upload FILES as the workload's files, and makes its data its user's."""
     return _run(_FILES, str(workload.program.user), SECRETS if workload.secrets else "-")
 
 

@@ -10,7 +10,7 @@ import pytest
 from components import configuration
 from components.recording import Recording, Registered, Secret, record
 from components.runtimes.process import OPTIONAL
-from specs.settings import RuntimeKind, read_yaml
+from specs.settings import RuntimeKind, Settings, read_yaml
 from specs.stack import Stack, build
 from tests.deployment import (
     CONTAINER,
@@ -282,6 +282,19 @@ def test_a_password_that_everybody_knows_is_refused() -> None:
     )
 
 
+def test_it_is_refused_where_nothing_is_made_up_too() -> None:
+    """The provider needs to be told the password of a process stack's Grafana: not one that everybody knows either."""
+    settings = {"environment": "test", "cluster": "test", "runtime": "process", "grafana": {"delivery": "provider"}}
+
+    def program() -> None:
+        stack = build(Settings.model_validate(settings), file="Pulumi.test.yaml")
+        configuration.secrets(stack)
+
+    with pytest.raises(pulumi.RunError, match="grafana-admin-password: a password that everybody knows"):
+        record(program, stack="test", secrets={"grafana-admin-password": "admin"})
+    record(program, stack="test", secrets={"grafana-admin-password": "a better one"})
+
+
 def test_a_missing_secret_is_one_line_that_says_how_to_set_it() -> None:
     """A dev stack without one of its secrets ends before anything is declared, with file, key and command."""
     have = {key: value for key, value in DEV_SECRETS.items() if key != "team-webhook-url"}
@@ -309,6 +322,24 @@ def test_secrets_come_out_of_the_configuration_as_secrets() -> None:
     assert recording.resource("test:index:Thing", "one").inputs == {
         key: Secret(value) for key, value in DEV_SECRETS.items()
     }
+
+
+def test_only_exporters_are_exporters() -> None:
+    """What a preview calls a part of the optional ones is what it is; its type is in its URN, and so it stays."""
+    more: dict[str, object] = {"elk": True, "apm": True, "errors": "glitchtip"}
+    alerting = {"default": "team", "receivers": {"team": {"webhook": {"url": "http://team.example.com"}}}}
+    stack = build(settings_for(RuntimeKind.DOCKER, alerting=alerting, **more), file="Pulumi.test.yaml")
+    recording = deployed(stack)
+
+    assert names(recording, EXPORTER) == ["elasticsearch-exporter", "elk-exporter"]
+    for type_, parts in (
+        ("Elasticsearch", ["elasticsearch"]),
+        ("Logstash", ["logstash"]),
+        ("Kibana", ["kibana"]),
+        ("ElasticApm", ["apm-server"]),
+        ("GlitchTip", ["glitchtip", "glitchtip-postgres", "glitchtip-redis", "glitchtip-worker"]),
+    ):
+        assert names(recording, f"observability:index:{type_}") == parts
 
 
 def test_what_is_left_out_is_said() -> None:

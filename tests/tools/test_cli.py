@@ -1,5 +1,6 @@
 """The commands as people type them, above all when they mistype."""
 
+import hashlib
 import json
 import os
 import re
@@ -7,14 +8,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from specs.settings import KEY
 from tests.tools.docker_stand_in import Engine, serving
-from tools import paths
+from tools import cli, paths
 from tools.scratch import Scratch
 
 OFFSET = 17000
@@ -317,6 +320,87 @@ def test_env_is_for_a_shell(scratch: Scratch) -> None:
         ["/bin/sh", "-c", f'{out}\nprintf %s "$PULUMI_BACKEND_URL"'], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"file://{scratch.project}/.state/pulumi"
+
+
+def test_env_names_the_engine_of_a_docker_context(scratch: Scratch, boxes: str, tmp_path: Path) -> None:
+    """Proves that plain `pulumi` works on the engine that `make` works on, and that nothing is said where it knows."""
+    assert "DOCKER" not in run(scratch, "env", "--stack", boxes)[1]
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"desktop").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    endpoints = {"docker": {"Host": "unix:///desktop.sock", "SkipTLSVerify": False}}
+    meta.write_text(json.dumps({"Name": "desktop", "Metadata": {}, "Endpoints": endpoints}))
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "desktop"}))
+    status, out, err = run(scratch, "env", "--stack", boxes, DOCKER_HOST="", DOCKER_CONFIG=str(tmp_path))
+    assert (status, err) == (0, "")
+    assert "export DOCKER_HOST=unix:///desktop.sock" in out.splitlines()
+
+
+PROVIDER = "urn:pulumi:dev::observability::pulumi:providers:grafana::grafana"
+
+
+@dataclass
+class Made:
+    """A Pulumi stack that takes notes; its `destroy` fails."""
+
+    containers: dict[str, str]
+    own: bool = True
+    done: list[str] = field(default_factory=list[str])
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return True
+
+    def deployed(self, kind: str) -> dict[str, str]:
+        """Resources by URN."""
+        return self.containers if kind == "docker:" else {PROVIDER: ""}
+
+    def disown(self, urn: str) -> None:
+        """Forget a resource."""
+        self.done.append(f"disown {urn}")
+
+    def work(self, command: str, *_: str) -> "subprocess.CompletedProcess[str]":
+        """Fail."""
+        self.done.append(command)
+        return subprocess.CompletedProcess([command], 255)
+
+
+@pytest.mark.parametrize(
+    ("container", "purge", "done", "told"),
+    [
+        ("observability-grafana", True, [f"disown {PROVIDER}", "destroy"], False),
+        ("observability-grafana", False, ["destroy"], True),
+        ("observability-loki", True, ["destroy"], False),
+        ("observability-loki", False, ["destroy"], False),
+    ],
+    ids=["purge", "keep", "purge, elsewhere", "keep, elsewhere"],
+)
+def test_a_grafana_that_is_down_holds_no_purge_up(  # noqa: PLR0913 - one for each of the table
+    *,
+    docker: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    container: str,
+    purge: bool,
+    done: list[str],
+    told: bool,
+) -> None:
+    """Proves that what is in our own Grafana is not deleted through it where its data goes anyway, that otherwise a
+    failure says why and what to do, and that a Grafana elsewhere is never left with what is ours."""
+    made = Made({"urn": container})
+
+    def engine(*_: object) -> Made:
+        return made
+
+    monkeypatch.setattr(cli, "engine", engine)
+    monkeypatch.setenv("DOCKER_HOST", docker.url)
+    with pytest.raises(typer.Exit):
+        cli.down(stack="dev", purge=purge)
+    assert made.done == done
+    advice = (
+        "what is in Grafana is deleted while it answers: make up STACK=dev brings it up again;"
+        " make down STACK=dev PURGE=1 does without, and deletes all data\n"
+    )
+    assert capsys.readouterr().err == (advice if told else "")
 
 
 def test_no_command_is_help(scratch: Scratch) -> None:

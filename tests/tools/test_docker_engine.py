@@ -109,6 +109,7 @@ class TestWhere:
         found = docker_engine.where(stack_file(tmp_path), {})
         assert str(found) == "unix:///desktop.sock (Docker context desktop)"
         assert found.local
+        assert found.by_context
 
     def test_a_context_of_the_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Proves that DOCKER_CONTEXT chooses, and that one which is not there is one line."""
@@ -125,7 +126,9 @@ class TestWhere:
         """Proves that nothing has to be said on a usual machine."""
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
         (tmp_path / "config.json").write_text("{}")
-        assert docker_engine.where(stack_file(tmp_path), {}).url == "unix:///var/run/docker.sock"
+        found = docker_engine.where(stack_file(tmp_path), {})
+        assert found.url == "unix:///var/run/docker.sock"
+        assert not found.by_context
 
     def test_a_hidden_host_is_refused(self, tmp_path: Path) -> None:
         """Proves that an encrypted docker:host, which only Pulumi could read, is one line."""
@@ -299,6 +302,36 @@ class TestPreflight:
             proxy.bind(("127.0.0.1", 3100 + OFFSET))
             proxy.listen()
             docker_preflight.refuse(found, {*engine.containers, "observability"})
+
+    def test_a_network_of_another_name_is_not_in_its_own_way(self, engine: Engine) -> None:
+        """Proves that containers of the last `up`, which are about to go, hold no port against the new ones."""
+        engine.add("before-loki")
+        engine.ports["before-loki"] = [
+            {"IP": "127.0.0.1", "PrivatePort": 3100, "PublicPort": 3100 + OFFSET, "Type": "tcp"}
+        ]
+        with containers(engine) as found:
+            docker_preflight.refuse(found, {"before-loki", "before"})
+        (line,) = refused(engine)
+        assert line.startswith(f"port {3100 + OFFSET}/tcp of loki is held by container before-loki ")
+
+    def test_a_grafana_out_of_reach_is_one_line(self, engine: Engine) -> None:
+        """Proves that nobody waits two minutes for one that an engine elsewhere publishes on its own loopback; a tunnel
+        will do, and nothing is asked where the provider has nothing to do or the engine is here."""
+        files = stack_with(grafana={"delivery": "files"})
+        for stack, url in ((small(), ""), (files, "ssh://me@far")):
+            with containers(engine, stack, url=url) as found:
+                docker_preflight.refuse_unreachable_grafana(found)
+        port = 3000 + OFFSET
+        with containers(engine, url="ssh://me@far") as found:
+            with pytest.raises(EngineError) as problem:
+                docker_preflight.refuse_unreachable_grafana(found)
+            with socket.create_server(("127.0.0.1", port)):
+                docker_preflight.refuse_unreachable_grafana(found)
+        assert str(problem.value) == (
+            f"Pulumi.test.yaml: observability:settings.grafana.delivery: the provider dials http://127.0.0.1:{port},"
+            f" where nothing listens (keep it open meanwhile: ssh -N -L {port}:127.0.0.1:{port} me@far;"
+            " or accepted: files)"
+        )
 
     def test_names_of_somebody_elses_are_told(self, engine: Engine) -> None:
         """Proves that what Pulumi does not know of, after a lost state say, is named with what to do."""

@@ -189,3 +189,35 @@ def test_what_is_configured_and_deployed_is_known_by_name(base: dict[str, str], 
     file.write_text("config:\n  tiny:plain: 1\n  tiny:hidden: {secure: nobody can read this}\n")
     assert made.configured() == {"tiny:plain", "tiny:hidden"}
     assert made.deployed("docker:") == {}
+
+
+def test_what_needs_a_forgotten_provider_is_forgotten_too(base: dict[str, str], tmp_path: Path) -> None:
+    """Proves, with the real pulumi, that nothing of a provider stays in the state, and that nobody asks its plugin."""
+    file = project(tmp_path / "project")
+    found, own = environment(PROCESS, base)
+    engine = Engine(stack="test", project=file.parent, environment=found, own=own)
+    engine.ready()
+    root, type_ = "urn:pulumi:test::tiny::", "pulumi:providers:nowhere"
+    provider = f"{root}{type_}::there"
+    resources = [
+        {"urn": f"{root}pulumi:pulumi:Stack::tiny-test", "type": "pulumi:pulumi:Stack", "custom": False},
+        {"urn": provider, "type": type_, "custom": True, "id": "1"},
+        {
+            "urn": f"{root}nowhere:index:Folder::a",
+            "type": "nowhere:index:Folder",
+            "custom": True,
+            "id": "a",
+            "provider": f"{provider}::1",
+        },
+    ]
+    state = json.dumps({"version": 3, "deployment": {"manifest": {}, "resources": resources}})
+    (tmp_path / "state.json").write_text(state)
+    assert engine.run("stack", "import", "--stack", "test", "--file", str(tmp_path / "state.json")).returncode == 0
+    assert list(engine.deployed("nowhere:")) == [f"{root}nowhere:index:Folder::a"]
+
+    engine.disown(provider)
+
+    assert list(engine.deployed("")) == [f"{root}pulumi:pulumi:Stack::tiny-test"]
+    with pytest.raises(SettingsError, match=r"^pulumi state delete .*: .*"):
+        engine.disown(provider)
+    engine.forget()

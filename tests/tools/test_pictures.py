@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tools.pictures.__main__ import photographs
 from tools.pictures.request import PictureError, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -385,6 +386,20 @@ def test_what_cannot_be_is_one_line(
     assert re.search(said, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.glob("*.png")) == []
+
+
+def test_a_node_that_ends_at_once_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that its words are told, also where the order is longer than what a pipe holds."""
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\nexec 0<&-\necho 'SyntaxError: Unexpected token' >&2\nexit 1\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    order = {"chromium": "/usr/bin/chromium", "dashboards": ["x" * 1_000_000]}
+    with pytest.raises(PictureError) as problem:
+        list(photographs(order, ()))
+    assert str(problem.value) == (
+        "the browser does not run: SyntaxError: Unexpected token (CHROMIUM=/usr/bin/chromium)"
+    )
 
 
 def test_no_right_to_see_is_one_line(grafana: FakeGrafana, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`python -m tools.pictures`: what to take stands in the environment (docs/pictures.md)."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -87,7 +88,7 @@ def _order(
     }
 
 
-def _photographs(order: Mapping[str, Any], dashboards: Sequence[Dashboard]) -> Iterator[Taken]:
+def photographs(order: Mapping[str, Any], dashboards: Sequence[Dashboard]) -> Iterator[Taken]:
     """The pictures as they are taken. Raises PictureError when the browser does not run."""
     by_uid = {each.uid: each for each in dashboards}
     # What is secret goes by the pipe: the browser's environment is that of every page's process.
@@ -95,8 +96,9 @@ def _photographs(order: Mapping[str, Any], dashboards: Sequence[Dashboard]) -> I
     pipe = subprocess.PIPE
     with subprocess.Popen(["node", CAMERA], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as camera:
         assert camera.stdin and camera.stdout and camera.stderr  # noqa: S101, PT018 - asked for above
-        camera.stdin.write(json.dumps(order))
-        camera.stdin.close()
+        # A node that is too old ends before it has read all of a long order; what it says is read below.
+        with contextlib.suppress(BrokenPipeError), camera.stdin:
+            camera.stdin.write(json.dumps(order))
         for line in camera.stdout:
             said: dict[str, Any] = json.loads(line)
             yield Taken(
@@ -145,7 +147,7 @@ def take(request: Request, console: Console) -> bool:
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("starting the browser", total=len(dashboards))
-            for picture in _photographs(order, dashboards):
+            for picture in photographs(order, dashboards):
                 taken.append(picture)
                 progress.update(task, advance=1, description=picture.dashboard.uid)
     for line in (line for each in taken for line in each.lines()):

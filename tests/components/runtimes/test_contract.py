@@ -65,6 +65,18 @@ def of_process(recording: Recording, workload: Workload, settings: Settings) -> 
     )
 
 
+def apart(file: str, joined: str) -> dict[str, str]:
+    """Files by path, of the one upload that has them all: a line with length and path before each."""
+    assert file == "/seed/files"
+    found: dict[str, str] = {}
+    lines = joined.splitlines(keepends=True)
+    while lines:
+        length, path = lines.pop(0).removeprefix("==> ").rstrip("\n").split(" lines of ")
+        found[path] = "".join(lines[: int(length)])
+        del lines[: int(length)]
+    return found
+
+
 def of_container(recording: Recording, workload: Workload, settings: Settings) -> Seen:
     """Read a Container: by its alias every port can be dialled; what is published is so on loopback, shifted."""
     inputs = recording.resource(CONTAINER, workload.name).inputs
@@ -92,7 +104,12 @@ def of_container(recording: Recording, workload: Workload, settings: Settings) -
     return Seen(
         args=inputs["command"],
         environment=dict(env.split("=", 1) for env in inputs.get("envs", [])),
-        files={file.removeprefix(root): text for file, text in uploads if not isinstance(text, Secret)},
+        files={
+            path: text
+            for file, joined in uploads
+            if not isinstance(joined, Secret)
+            for path, text in apart(file, joined).items()
+        },
         secrets={file.removeprefix(root): text for file, text in uploads if isinstance(text, Secret)},
         reachable={
             (port.number, port.protocol)

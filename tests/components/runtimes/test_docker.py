@@ -12,7 +12,7 @@ import pytest
 
 from components.recording import Secret
 from components.runtimes.docker import config_hash, go_duration, health_check, succeeded
-from components.runtimes.docker_preparation import place_files, place_secrets
+from components.runtimes.docker_preparation import joined, place_files, place_secrets
 from components.runtimes.images import read_lock, reference
 from specs.model import SettingsError
 from specs.programs import INBOX, PREPARE
@@ -132,8 +132,10 @@ def test_files_reach_it_through_a_volume() -> None:
         **once("sample-files"),
         "command": place_files(SAMPLE),
         "uploads": [
-            {"file": "/seed/rules/two_three.yml", "content": "b: 2\n"},
-            {"file": "/seed/sample.yml", "content": "name: é\n"},
+            {
+                "file": "/seed/files",
+                "content": "==> 1 lines of rules/two_three.yml\nb: 2\n==> 1 lines of sample.yml\nname: é\n",
+            }
         ],
         "volumes": [
             {"volumeName": "observability-sample-config", "containerPath": "/workload/config"},
@@ -494,26 +496,34 @@ def test_preparation_places_and_removes(tmp_path: Path) -> None:
     own = replace(SAMPLE, program=replace(SAMPLE.program, user=os.getuid()))
     other = tmp_path / "other"
 
-    seed(tmp_path, {"a.yml": "1", "rules/b.yml": "2", ".hidden": "3"})
+    # With what a line between two files looks like, inside one.
+    files = {"a.yml": "1\n==> 7 lines of b\n\n", "rules/deep/b.yml": "é\u2028\f2\n", ".hidden": "3\n", "none": ""}
+    seed(tmp_path, {"files": joined(replace(own, files=files))})
     run(place_files(own), tmp_path)
     seed(other, {"secrets/plain": "hush"})
     (other / "workload").symlink_to(tmp_path / "workload")
     run(place_secrets(own), other)
-    assert found(tmp_path) == {"a.yml": "1", "rules/b.yml": "2", ".hidden": "3", "secrets/plain": "hush"}
+    assert found(tmp_path) == {**files, "secrets/plain": "hush"}
     assert (tmp_path / "workload/config/secrets").stat().st_mode & 0o777 == 0o700
 
     (tmp_path / "seed").rename(tmp_path / "old")
-    seed(tmp_path, {"c d.yml": "4"})
+    seed(tmp_path, {"files": joined(replace(own, files={"c d.yml": "4\n"}))})
     run(place_files(own), tmp_path)
-    assert found(tmp_path) == {"c d.yml": "4", "secrets/plain": "hush"}
+    assert found(tmp_path) == {"c d.yml": "4\n", "secrets/plain": "hush"}
 
     run(place_files(replace(own, secrets={})), tmp_path)
-    assert found(tmp_path) == {"c d.yml": "4"}
+    assert found(tmp_path) == {"c d.yml": "4\n"}
     # An empty volume Docker would fill from the image, and give to the image's user.
     assert [file.name for file in (tmp_path / "workload/data").iterdir()] == [".prepared"]
     # Whoever registers an application may write there, and nobody may remove what is another's.
     for directory in ("scrape", "logs"):
         assert (tmp_path / "registry" / directory).stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    """Files are handed over by lines: one that ends in the middle of one would not arrive as it is."""
+    with pytest.raises(AssertionError, match=r"^sample: b does not end with a newline$"):
+        placed(replace(SAMPLE, files={"a": "1\n", "b": "2"}), SETTINGS)
 
 
 def test_preparation_that_fails_says_so(tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def _waiting(part: Part | None) -> dict[str, Any]:
     return {"seconds": part.workload.probe.start_seconds, "server": server}
 
 
+def _numberless(board: Mapping[str, Any]) -> dict[str, Any]:
+    """`board` without the numbers of its panels: the provider forgets them when it reads, and every diff of anything
+    would show them all again. Grafana gives them numbers of its own."""
+
+    def bare(panel: Mapping[str, Any]) -> dict[str, Any]:
+        inner = {"panels": [bare(each) for each in panel["panels"]]} if "panels" in panel else {}
+        return {**{key: value for key, value in panel.items() if key != "id"}, **inner}
+
+    return bare(board)
+
+
 class GrafanaContent(pulumi.ComponentResource):
     """Folders, dashboards, teams, permissions and a token for deployments; datasources too in a Grafana elsewhere."""
 
@@ -131,7 +142,7 @@ class GrafanaContent(pulumi.ComponentResource):
             str(board["uid"]),
             # By uid and not by output: a preview knows it while Grafana is not there yet.
             folder=folder,
-            config_json=json.dumps(board, sort_keys=True),
+            config_json=json.dumps(_numberless(board), sort_keys=True),
             # Grafana's list of versions then says which are ours.
             message="pulumi up",
             # Of the same uid is the same dashboard, an earlier stack's for example.

@@ -139,12 +139,16 @@ class _Built(Builder[T]):
         return self._value
 
 
+_MARK = "1m"
+"""How exact marks are."""
+
+
 class _Marks(models.AnnotationQuery):
     """An annotation by PromQL, with what the SDK has no name for."""
 
     def to_json(self) -> dict[str, object]:
         """As Grafana reads it."""
-        return {**super().to_json(), "titleFormat": "{{alertname}}", "tagKeys": "severity,service", "step": "60s"}
+        return {**super().to_json(), "titleFormat": "{{alertname}}", "tagKeys": "severity,service", "step": _MARK}
 
 
 def _place(panel: models.Panel) -> models.GridPos:
@@ -224,13 +228,15 @@ def deployments(*tags: str) -> dashboard.AnnotationQuery:
 
 
 def alert_marks(scope: str) -> Builder[models.AnnotationQuery]:
-    """A mark while an alert of `scope` fires."""
+    """A mark where an alert of `scope` begins to fire. Not for as long as it fires: Grafana would colour all of that
+    time, and with a few alerts nobody would see the lines behind it."""
+    firing = f'ALERTS{{alertstate="firing", {scope}}}'
     return _Built(
         _Marks(
             name="Alerts",
             datasource=PROMETHEUS,
             icon_color=ILL,
-            expr=f'ALERTS{{alertstate="firing", {scope}}}',
+            expr=f"{firing} unless {firing} offset {_MARK}",
         )
     )
 

@@ -47,7 +47,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Lines through Logstash",
                 description="Lines that came in by TCP, lines that left, and lines that were no JSON.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (_rate("logstash_events_in_total"), "in"),
                     (_rate("logstash_events_out_total"), "out"),
@@ -57,13 +57,13 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Documents Indexed",
                 description="Documents that Elasticsearch stored, of Logstash, the collector and the APM server together.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_rate("elasticsearch_indices_indexing_index_total"), "indexed")],
             ),
             graph(
                 "Lines Refused",
                 description="Lines that Elasticsearch refused for good, and requests that it turned away for now.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (_rate("logstash_documents_refused_total"), "refused for good"),
                     (

@@ -34,7 +34,7 @@ def dashboard(limits: Limits) -> Dashboard:
             number(
                 "Tasks a Minute",
                 description="Tasks that ended, well or not.",
-                unit="cpm",
+                unit="suffix:/min",
                 expr=f'60 * sum(rate(flower_events_total{{type=~"{_ENDED}", {EACH}}}[5m]))',
             ),
             number(
@@ -57,13 +57,13 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Tasks by Outcome",
                 description="What becomes of tasks.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_events("task-.*", "type"), "{{type}}")],
             ),
             graph(
                 "Tasks by Name",
                 description="Tasks that ended, well or not.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_events(_ENDED, "app, task"), "{{app}} {{task}}")],
             ),
             graph(
@@ -110,7 +110,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "More Come than End",
                 description="Tasks that arrive, less those that end: above nought the work piles up.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (
                         (
@@ -126,11 +126,11 @@ def dashboard(limits: Limits) -> Dashboard:
                 "Tasks",
                 description="Every task that ended within five minutes.",
                 columns=[
-                    Column(title="Runs a second", expr=_events(_ENDED, "app, task", "[5m]"), unit="cps"),
+                    Column(title="Runs a second", expr=_events(_ENDED, "app, task", "[5m]"), unit="suffix:/s"),
                     Column(
                         title="Failed a second",
                         expr=f"{failed} or 0 * {_events(_ENDED, 'app, task', '[5m]')}",
-                        unit="cps",
+                        unit="suffix:/s",
                     ),
                     Column(
                         title="Mean runtime",

@@ -60,13 +60,13 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Connections Accepted",
                 description="New connections.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_rate("nginx_connections_accepted"), _NAME)],
             ),
             graph(
                 "Connections Dropped",
                 description="Connections that were accepted and not served, since all workers were busy.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(f"{_rate('nginx_connections_accepted')} - {_rate('nginx_connections_handled')}", _NAME)],
             ),
             lines(

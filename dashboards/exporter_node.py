@@ -123,7 +123,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Swapping",
                 description="Pages that go to the disk and come back.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (f"sum {_by()} (rate(node_vmstat_pswpin{{{EACH}}}{_RATE}))", f"{_NAME} in"),
                     (f"sum {_by()} (rate(node_vmstat_pswpout{{{EACH}}}{_RATE}))", f"{_NAME} out"),
@@ -193,7 +193,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Network Errors",
                 description="Packets that were damaged, in both directions.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (f"sum {_by()} (rate(node_network_{what}_errs_total{{{LINKS}, {EACH}}}{_RATE}))", f"{_NAME} {what}")
                     for what in ("receive", "transmit")

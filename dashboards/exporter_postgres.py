@@ -67,7 +67,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Transactions",
                 description="Transactions that are committed.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(done, _DATABASE)],
             ),
             graph(
@@ -80,7 +80,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Rows Written",
                 description="Rows that are inserted, changed and deleted.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (_rate(f"pg_stat_database_tup_{what}", "by (app, instance)"), f"{{{{instance}}}} {what}")
                     for what in ("inserted", "updated", "deleted")
@@ -89,7 +89,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Rows Read",
                 description="Rows that queries get, and rows that were looked at for it.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (_rate(f"pg_stat_database_tup_{what}", "by (app, instance)"), f"{{{{instance}}}} {what}")
                     for what in ("fetched", "returned")
@@ -119,7 +119,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Deadlocks",
                 description="Transactions that were ended because they waited for each other.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_rate("pg_stat_database_deadlocks"), _DATABASE)],
             ),
             "Statements",
@@ -133,7 +133,7 @@ def dashboard(limits: Limits) -> Dashboard:
                         unit="percentunit",
                         bar=True,
                     ),
-                    Column(title="Calls a second", expr=f"{ran} and topk(10, {took})", unit="cps"),
+                    Column(title="Calls a second", expr=f"{ran} and topk(10, {took})", unit="suffix:/s"),
                     Column(title="Mean", expr=f"{took} / ({ran} > 0) and topk(10, {took})", unit="s"),
                 ],
                 labels=("query", "instance", "datname", "queryid"),

@@ -35,7 +35,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Commands",
                 description="Commands that are carried out.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_rate("redis_commands_processed_total"), _NAME)],
             ),
             graph(
@@ -87,7 +87,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Evicted and Expired Keys",
                 description="Keys thrown out to make room, and keys whose time was over.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (_rate("redis_evicted_keys_total"), f"{_NAME} evicted"),
                     (_rate("redis_expired_keys_total"), f"{_NAME} expired"),
@@ -114,7 +114,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Rejected Connections",
                 description="Connections turned away, since as many as are allowed were open.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_rate("redis_rejected_connections_total"), _NAME)],
             ),
             graph(

@@ -67,19 +67,19 @@ def dashboard(limits: Limits) -> Dashboard:
             number(
                 "Samples per Second",
                 description="Samples appended to Prometheus.",
-                unit="cps",
+                unit="suffix:/s",
                 expr="sum(rate(prometheus_tsdb_head_samples_appended_total[5m]))",
             ),
             number(
                 "Log Lines per Second",
                 description="Lines that reached Loki.",
-                unit="cps",
+                unit="suffix:/s",
                 expr="sum(rate(loki_distributor_lines_received_total[5m]))",
             ),
             number(
                 "Notifications Failing",
                 description="Notifications a second that Alertmanager could not deliver.",
-                unit="cps",
+                unit="suffix:/s",
                 expr="sum(rate(alertmanager_notifications_failed_total[5m]))",
                 bad_above=0,
             ),
@@ -109,16 +109,22 @@ def dashboard(limits: Limits) -> Dashboard:
                 unit="percentunit",
                 queries=[
                     (
-                        "prometheus_rule_group_last_duration_seconds / (prometheus_rule_group_interval_seconds > 0)",
-                        "{{rule_group}}",
+                        # A group is called by its file as well: the name is what comes after.
+                        (
+                            "label_replace(prometheus_rule_group_last_duration_seconds"
+                            " / (prometheus_rule_group_interval_seconds > 0),"
+                            ' "group", "$1", "rule_group", ".*;(.*)")'
+                        ),
+                        "{{group}}",
                     )
                 ],
+                crowded=True,
                 limits=limits.of("PrometheusRulesSlow"),
             ),
             graph(
                 "Rules Failing or Missed",
                 description="Evaluations that failed, and those that were left out since the one before was not done.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (_of("prometheus_rule_evaluation_failures_total", "service"), "{{service}} failed"),
                     (_of("prometheus_rule_group_iterations_missed_total", "service"), "{{service}} missed"),
@@ -185,7 +191,7 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Notifications",
                 description="Notifications by integration, delivered or not.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[
                     (f"{_of('alertmanager_notifications_total', 'integration')} > 0", "{{integration}}"),
                     (f"{_of('alertmanager_notifications_failed_total', 'integration')} > 0", "{{integration}} failed"),
@@ -224,19 +230,19 @@ def dashboard(limits: Limits) -> Dashboard:
             graph(
                 "Items Received",
                 description="Spans, log lines and metric points that the collector takes in.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_items("receiver_accepted", "receiver"), "{{receiver}}")],
             ),
             graph(
                 "Items Handed On",
                 description="What the collector delivers.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_items("exporter_sent", "exporter"), "{{exporter}}")],
             ),
             graph(
                 "Items Refused",
                 description="What the collector does not take in; nought while it has memory and room in its queues.",
-                unit="cps",
+                unit="suffix:/s",
                 queries=[(_items("receiver_refused", "receiver"), "{{receiver}}")],
             ),
             graph(

@@ -39,8 +39,8 @@ UNITS = {
     Unit.MILLISECONDS: "ms",
     Unit.BYTES: "bytes",
     Unit.BYTES_PER_SECOND: "binBps",
-    Unit.PER_SECOND: "cps",
-    Unit.PER_MINUTE: "cpm",
+    Unit.PER_SECOND: "suffix:/s",
+    Unit.PER_MINUTE: "suffix:/min",
     Unit.USD: "currencyUSD",
     Unit.STATE: "short",
 }
@@ -149,26 +149,33 @@ def graph(  # noqa: PLR0913 - what graphs differ in
     links: Sequence[dashboard.DashboardLink] = (),
     exemplars: bool = False,
     stacked: bool = False,
+    crowded: bool = False,
+    least: float | None = None,
     datasource: models.DataSourceRef = PROMETHEUS,
 ) -> timeseries.Panel:
-    """Lines over time, with the limits of alerts as dashed lines; `exemplars` lead to traces."""
+    """Lines over time, with the limits of alerts as dashed lines; `exemplars` lead to traces.
+
+    `crowded`: a dozen lines and more, whose names stand beside them; `least`: nothing is drawn below it.
+    """
     limits = tuple(limits)
+    names = common.VizLegendOptions().show_legend(True)
+    if crowded:
+        names = names.display_mode(looks.LegendDisplayMode.LIST).placement(looks.LegendPlacement.RIGHT).width(240)
+    else:
+        names = names.display_mode(looks.LegendDisplayMode.LIST).placement(looks.LegendPlacement.BOTTOM)
     panel = (
         _framed(timeseries.Panel(), title, description, width=width, datasource=datasource)
         .unit(unit)
-        .fill_opacity(30 if stacked else 10)
+        .fill_opacity(30 if stacked else 0 if crowded else 10)
         .line_width(1)
         .show_points(looks.VisibilityMode.NEVER)
         .axis_soft_min(0)
         .thresholds(_thresholds(limits))
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI).sort(looks.SortOrder.DESCENDING))
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(looks.LegendDisplayMode.LIST)
-            .placement(looks.LegendPlacement.BOTTOM)
-            .show_legend(True)
-        )
+        .legend(names)
     )
+    if least is not None:
+        panel = panel.min(least)
     if limits:
         panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(looks.GraphTresholdsStyleMode.DASHED))
     if stacked:
@@ -290,7 +297,7 @@ def heat(  # noqa: PLR0913 - what heatmaps differ in
     """How many observations fell into each bucket of a histogram; `expr` gives its buckets by `le`."""
     panel = (
         _framed(heatmap.Panel(), title, description, width=width)
-        .unit("cps")
+        .unit("suffix:/s")
         .calculate(False)
         .color(
             heatmap.HeatmapColorOptions()
@@ -380,7 +387,8 @@ def table_of(  # noqa: PLR0913 - what tables differ in
 
     `labels` come first, in this order; those that are `hidden` are left out. A click on the first label follows `links`.
     """
-    panel = _framed(table.Panel(), title, description, width=width, height=height).unit("short").show_header(True)
+    # Columns of values have units of their own. Labels are texts: ids would be written as numbers, like 10 K.
+    panel = _framed(table.Panel(), title, description, width=width, height=height).unit("string").show_header(True)
     several = len(columns) > 1
     names = {f"Value #{ref(index)}" if several else "Value": column for index, column in enumerate(columns)}
     if several:

@@ -89,12 +89,16 @@ def dashboard(limits: Limits) -> Dashboard:
                 unit="percentunit",
                 queries=[(f"{objectives.REMAINING}{{{SCOPE}}}", _LEGEND)],
                 limits=[_SPENT],
+                crowded=True,
+                # Twice the budget is spent: how much further does not matter, and would flatten the others.
+                least=-1,
             ),
             graph(
                 "Good Events",
                 description="Share of the events of an hour that were as good as promised.",
                 unit="percentunit",
                 queries=[(f"1 - {objectives.ratio('1h')}{{{SCOPE}}}", _LEGEND)],
+                crowded=True,
             ),
             *(
                 graph(
@@ -103,6 +107,7 @@ def dashboard(limits: Limits) -> Dashboard:
                     unit="none",
                     queries=[(_burn(window), _LEGEND)],
                     limits=limits.of("ErrorBudgetBurn", level=window),
+                    crowded=True,
                 )
                 for window in ("1h", "6h", "1d", "3d")
             ),
@@ -110,8 +115,9 @@ def dashboard(limits: Limits) -> Dashboard:
                 "Figures and Targets",
                 description="Figures that people look at beside their targets; they alert nobody.",
                 columns=[
-                    Column(title="Now", expr=f"kpi:value{{{SCOPE}}}"),
-                    Column(title="Target", expr=f"kpi:target{{{SCOPE}}}"),
+                    # Of the same labels, or each column would have rows of its own.
+                    Column(title="Now", expr=f"max by (app, environment, kpi) (kpi:value{{{SCOPE}}})"),
+                    Column(title="Target", expr=f"max by (app, environment, kpi) (kpi:target{{{SCOPE}}})"),
                     Column(
                         title="Of target",
                         expr=f"kpi:value{{{SCOPE}}} / on (app, environment, kpi) kpi:target{{{SCOPE}}}",
@@ -168,6 +174,9 @@ def dashboard(limits: Limits) -> Dashboard:
                 unit="percentunit",
                 queries=[(f"{objectives.REMAINING}{{{SCOPE}}}", _LEGEND)],
                 limits=[_SPENT],
+                crowded=True,
+                # Twice the budget is spent: how much further does not matter, and would flatten the others.
+                least=-1,
             ).time_from(_WEEK),
             graph(
                 "Response Time This Week (p95)",

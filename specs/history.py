@@ -117,7 +117,9 @@ STATEMENTS: tuple[str, ...] = (
 
 PANEL = (
     f'{SELECTOR} | outcome != ""'
-    ' | line_format "{{.outcome}}: {{.alertname}} of {{.alert_app}} to {{.receiver}} by {{.integration}} {{.reason}}"'
+    ' | line_format "{{.outcome}}: {{.alertname}} of {{.alert_app}}'
+    # Whoever was kept from hearing of it has no name.
+    '{{with .receiver}} to {{.}}{{end}}{{with .integration}} by {{.}}{{end}} {{.reason}}"'
 )
 """Every notification, to whom, and its outcome, for a panel of log lines."""
 COUNTS = f'sum by (receiver, integration, outcome) (count_over_time({SELECTOR} | outcome != "" [$__range]))'

@@ -68,7 +68,9 @@ def joined(workload: Workload) -> str:
     if open_ended:
         raise AssertionError(f"{workload.name}: {open_ended[0]} does not end with a newline")
     # Not `splitlines`, which knows more ends of lines than awk does.
-    return "".join(f"==> {text.count(chr(10))} lines of {path}\n{text}" for path, text in sorted(workload.files.items()))
+    return "".join(
+        f"==> {text.count(chr(10))} lines of {path}\n{text}" for path, text in sorted(workload.files.items())
+    )
 
 
 def prepares(workload: Workload, *, registry: bool) -> bool:

@@ -56,6 +56,18 @@ def registered(labels: Mapping[str, str]) -> str:
     return json.dumps(targets(system, found, address, labels), indent=2)
 
 
+def variables(found: list[dict[str, str] | None]) -> dict[str, str]:
+    """What the app finds in its environment: the stack's block for OpenTelemetry, and the one for Sentry if any."""
+    otel, sentry = (block or {} for block in found)
+    return {
+        **sentry,
+        **otel,
+        **({} if system else {"OTEL_SERVICE_NAME": APP}),
+        "OTEL_RESOURCE_ATTRIBUTES": f"{otel['OTEL_RESOURCE_ATTRIBUTES']},app={name},service.version=1.0.0",
+        "PYTHONPATH": str(HERE),
+    }
+
+
 app = Process(
     APP,
     {
@@ -70,15 +82,7 @@ app = Process(
             *arguments(),
             pulumi.Output.concat("--environment=", environment),
         ],
-        "environment": pulumi.Output.all(otel_env, sentry_env).apply(
-            lambda envs: {
-                **(envs[1] or {}),
-                **(env := envs[0]),
-                **({} if system else {"OTEL_SERVICE_NAME": APP}),
-                "OTEL_RESOURCE_ATTRIBUTES": f"{env['OTEL_RESOURCE_ATTRIBUTES']},app={name},service.version=1.0.0",
-                "PYTHONPATH": str(HERE),
-            }
-        ),
+        "environment": pulumi.Output.all(otel_env, sentry_env).apply(variables),
         "files": {},
         "secrets": {},
         "generated": [],

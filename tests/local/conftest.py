@@ -1,6 +1,6 @@
 """One real stack for all tests of this folder: brought up once, with real databases beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Around]:
 
 
 @contextmanager
-def _up(project: Path, name: str, around: Around) -> Iterator[Local]:
+def _up(project: Path, name: str, around: Around) -> Generator[Local, None, None]:
     """A stack, up from nothing: scraped and evaluated every second so that tests need not wait."""
     native.ensure(["promtool", "logcli"])
     made = Local.make(project, name, free_offset())

@@ -43,7 +43,7 @@ CURRENT = {
 """Types of panels that Grafana 13 has, of those that the house uses."""
 UNITS = {
     *("short", "none", "percentunit", "percent", "s", "ms", "bytes", "binBps"),
-    *("cps", "cpm", "reqps", "currencyUSD"),
+    *("suffix:/s", "suffix:/min", "reqps", "currencyUSD", "string"),
 }
 """Units by Grafana's names."""
 LABELS_OF_LOKI = {"app", "environment", "service_name", "severity_text"}
@@ -272,7 +272,8 @@ def test_a_system_shows_deployments_alerts_and_ways_on(path: str) -> None:
     assert (deployments["name"], deployments["enable"]) == ("Deployments", True)
     assert deployments["datasource"] == {"type": "grafana", "uid": "-- Grafana --"}
     assert deployments["target"] == {"limit": 100, "matchAny": False, "tags": ["deployment", app], "type": "tags"}
-    assert alerts["expr"] == f'ALERTS{{alertstate="firing", app="{app}", environment=~"$environment"}}'
+    firing = f'ALERTS{{alertstate="firing", app="{app}", environment=~"$environment"}}'
+    assert alerts["expr"] == f"{firing} unless {firing} offset 1m"
     assert alerts["titleFormat"] == "{{alertname}}"
     assert BOARDS[path]["tags"] == ["observability-as-code", app]
     assert [(link["title"], link["type"], link["tags"], link.get("url", "")) for link in BOARDS[path]["links"]] == [
@@ -449,7 +450,7 @@ def test_units_are_the_signals() -> None:
     assert [
         _panel(board, title)["fieldConfig"]["defaults"]["unit"]
         for title in ("Response Time Percentiles", "Error Rate", "Request Rate", "Database Response Time (p95)")
-    ] == ["s", "percentunit", "cps", "ms"]
+    ] == ["s", "percentunit", "suffix:/s", "ms"]
     assert _panel(board, "Cache Hit Rate")["fieldConfig"]["defaults"]["max"] == 1
 
 
@@ -662,6 +663,19 @@ def test_kinds_of_panels() -> None:
         "Value #B": "Response Time (p95)",
     }
     assert [target["refId"] for target in drawn["number"]["targets"]] == ["A", "B"]
+
+
+def test_alerts_mark_where_they_begin() -> None:
+    """Proves that a graph has a line where an alert begins, and is not coloured for as long as it fires, and that names
+    of many lines stand beside them."""
+    board = BOARDS["observability/slo.json"]
+    (marks,) = [found for found in board["annotations"]["list"] if found["name"] == "Alerts"]
+    firing = 'ALERTS{alertstate="firing", app=~"$app", environment=~"$environment"}'
+
+    assert (marks["expr"], marks["step"]) == (f"{firing} unless {firing} offset 1m", "1m")
+    left = _panel("observability/slo.json", "Error Budget Left")
+    assert left["fieldConfig"]["defaults"]["min"] == -1
+    assert (left["options"]["legend"]["displayMode"], left["options"]["legend"]["placement"]) == ("list", "right")
 
 
 def test_firing_alerts_say_so_when_there_are_none() -> None:

@@ -60,9 +60,10 @@ class GrafanaContent(pulumi.ComponentResource):
         """`secrets` are the stack's, by key; `part` is our own Grafana, None for one elsewhere."""
         super().__init__("observability:index:GrafanaContent", name, {}, opts)
         auth = login(content, secrets)
+        teams = any(folder.owner for folder in content.folders)
         ready = Ready(
             "ready",
-            {"url": content.url, "login": auth, "secret": content.login.key, **_waiting(part)},
+            {"url": content.url, "login": auth, "secret": content.login.key, "teams": teams, **_waiting(part)},
             pulumi.ResourceOptions(parent=self, depends_on=[part] if part else None),
         )
         # One more try each: `ready` has seen that Grafana answers. 0 would mean the provider's own number.

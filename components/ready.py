@@ -18,6 +18,8 @@ from components.plain_errors import PlainError, speak_plainly
 _PAUSE = 1.0
 _TIMEOUT = 10.0
 _PROVIDER = "__provider"
+TEAMS_SINCE = 11
+"""Oldest major version in which teams are made; in 9 the provider crashes over them, and leaves half of the rest."""
 
 
 def _headers(login: str) -> tuple[httpx.BasicAuth | None, dict[str, str]]:
@@ -26,8 +28,23 @@ def _headers(login: str) -> tuple[httpx.BasicAuth | None, dict[str, str]]:
     return (httpx.BasicAuth(user, password), {}) if colon else (None, {"Authorization": f"Bearer {login}"})
 
 
-def wait(url: str, *, login: str, key: str, seconds: float) -> None:
+def _refuse_old(url: str, health: httpx.Response) -> None:
+    """Raises PlainError for a Grafana in which the provider cannot make teams; one that hides its version passes."""
+    try:
+        version = str(health.json()["version"])
+        major = int(version.partition(".")[0])
+    except (ValueError, KeyError, TypeError):
+        return
+    if major < TEAMS_SINCE:
+        raise PlainError(
+            f"{url}: Grafana {version} is too old for teams (accepted: {TEAMS_SINCE} or newer, or grafana.teams: false)"
+        )
+
+
+def wait(url: str, *, login: str, key: str, seconds: float, teams: bool = False) -> None:
     """Return as soon as the Grafana at `url` answers, and takes `login` for an administrator's.
+
+    With `teams` it must be one that has them as the provider expects.
 
     `login` is `user:password` or a token, `key` that of the secret it comes from, for the message. Raises
     PlainError when nothing healthy answers within `seconds`, or when the login is refused; it is tried once, since
@@ -40,6 +57,8 @@ def wait(url: str, *, login: str, key: str, seconds: float) -> None:
             try:
                 answer = client.get(f"{url}/api/health")
                 if answer.is_success:
+                    if teams:
+                        _refuse_old(url, answer)
                     break
                 last = f"answers {answer.status_code}"
             except httpx.HTTPError as problem:
@@ -72,7 +91,8 @@ class ReadyProvider(ResourceProvider):
     """Waits whenever something that Grafana was started with has changed.
 
     Inputs: `url`, `login` (user:password, or a token), `secret` (the key of where that comes from), `seconds` (how
-    long to wait), and `server`, any text that changes when Grafana is started anew.
+    long to wait), `server` (any text that changes when Grafana is started anew) and `teams` (whether there will be
+    any).
     """
 
     def configure(self, req: ConfigureRequest) -> None:
@@ -96,7 +116,13 @@ class ReadyProvider(ResourceProvider):
 
     @staticmethod
     def _wait(props: Mapping[str, Any]) -> None:
-        wait(props["url"], login=props["login"], key=props["secret"], seconds=float(props["seconds"]))
+        wait(
+            props["url"],
+            login=props["login"],
+            key=props["secret"],
+            seconds=float(props["seconds"]),
+            teams=props["teams"],
+        )
 
 
 class Ready(Resource, module="observability", name="Ready"):

@@ -404,7 +404,7 @@ class Elk(Model):
     """Elasticsearch, Logstash and Kibana, with security on."""
 
     heap: Size = "512Mi"
-    """Heap of Elasticsearch and of Logstash, each; their containers may take twice that."""
+    """Heap of Elasticsearch and of Logstash, each; their containers may take twice that, and that and 768Mi."""
     logs: Literal["beside", "instead", "none"] = "beside"
     """Whether the collector feeds log lines to it beside Loki, instead of Loki, or not at all. Logstash takes them
     in any case."""

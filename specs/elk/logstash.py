@@ -38,6 +38,8 @@ rootLogger.level = ${sys:ls.log.level}
 rootLogger.appenderRef.console.ref = console
 """
 """Its log goes to the container's; the image's own file is not beside ours."""
+BESIDE_HEAP = 768
+"""MiB that JRuby, its code and the buffers of connections take beside the heap."""
 
 
 def configuration(context: Context) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def workload(context: Context, elk: Elk) -> Workload:
         },
         secrets={"secrets/password": LOGSTASH_WRITER.password},
         probe=Probe(port="api", path="/", start_seconds=240),
-        resources=Resources(memory=f"{mebibytes(elk.heap, 2)}Mi", cpu="200m", processors=2),
+        resources=Resources(memory=f"{mebibytes(elk.heap) + BESIDE_HEAP}Mi", cpu="200m", processors=2),
         volume=Volume("2Gi"),
         extras=(Outward(),),
     )

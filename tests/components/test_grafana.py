@@ -134,10 +134,11 @@ def test_everything_waits_for_grafana() -> None:
     assert {resource.parent for resource in found} == {"grafana-content"}
     assert "grafana" in ready.depends_on
     inputs = inputs_of(recording, READY, "ready")
-    assert (inputs["url"], inputs["secret"], inputs["seconds"]) == (
+    assert (inputs["url"], inputs["secret"], inputs["seconds"], inputs["teams"]) == (
         "http://127.0.0.1:3000",
         "grafana-admin-password",
         120,
+        True,
     )
     assert inputs["login"] == login
     assert inputs_of(recording, PROVIDER, "grafana") == {"url": "http://127.0.0.1:3000", "auth": login, "retries": "1"}
@@ -271,6 +272,8 @@ class Fake:
     login: str = "Basic YWRtaW46bGV0IG1lIGlu"
     """What it takes: admin:let me in."""
     refused: int = 401
+    version: str = ""
+    """What it says; empty: nothing, as some do to strangers."""
     asked: list[str] = field(default_factory=list[str])
     """Paths, in order."""
 
@@ -292,9 +295,11 @@ def fake() -> Generator[Fake]:
                 status = state.health.pop(0) if state.health else 200
             else:
                 status = 200 if self.headers.get("Authorization") == state.login else state.refused
+            body = b'{"database": "ok", "version": "%s"}' % state.version.encode() if state.version else b""
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
             del code, size
@@ -311,7 +316,7 @@ def fake() -> Generator[Fake]:
 def props(url: str, **more: Any) -> dict[str, Any]:
     """Return the inputs of a wait."""
     base = {"url": url, "login": "admin:let me in", "secret": "grafana-admin-password", "seconds": 10, "server": "a"}
-    return {**base, **more}
+    return {**base, "teams": False, **more}
 
 
 @pytest.fixture
@@ -350,6 +355,24 @@ def test_it_waits_for_one_that_is_not_there_yet(fake: Fake, monkeypatch: pytest.
     wait(fake.url, login="admin:let me in", key="any", seconds=5)
 
     assert fake.asked[-1] == "/api/serviceaccounts/search?perpage=1"
+
+
+@pytest.mark.parametrize(
+    ("version", "teams", "refused"),
+    [("9.4.0-pre", True, True), ("9.4.0-pre", False, False), ("13.2.0", True, False), ("", True, False)],
+)
+def test_one_too_old_for_teams_is_one_line(fake: Fake, version: str, *, teams: bool, refused: bool) -> None:
+    """The provider would crash over a team, with half of the rest made: it is told before anything is."""
+    fake.version = version
+    if not refused:
+        wait(fake.url, login="admin:let me in", key="any", seconds=5, teams=teams)
+        return
+    with pytest.raises(PlainError) as problem:
+        wait(fake.url, login="admin:let me in", key="any", seconds=5, teams=teams)
+
+    assert str(problem.value) == (
+        f"{fake.url}: Grafana 9.4.0-pre is too old for teams (accepted: 11 or newer, or grafana.teams: false)"
+    )
 
 
 def test_nothing_there_is_one_line(provider: ReadyProvider, monkeypatch: pytest.MonkeyPatch) -> None:

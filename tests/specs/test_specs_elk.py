@@ -167,7 +167,10 @@ def test_one_node_with_its_heap() -> None:
     assert value["xpack.license.self_generated.type"] == "basic"
     assert workload.environment["ES_JAVA_OPTS"].startswith("-Xms512m -Xmx512m ")
     assert workload.resources.memory == "1024Mi"
-    assert _stack(elk={"heap": "1.5Gi"}).workload("elasticsearch").resources.memory == "3072Mi"
+    larger = _stack(elk={"heap": "1.5Gi"})
+    assert larger.workload("elasticsearch").resources.memory == "3072Mi"
+    # JRuby takes the same beside any heap.
+    assert larger.workload("logstash").resources.memory == "2304Mi"
     assert value["path.data"].startswith("/workload/data/")
 
 

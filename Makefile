@@ -33,8 +33,8 @@ setup: $(VENV)/.stamp ## install everything that `up` needs, and no more
 up: $(VENV)/.stamp ## bring the stack up and print its URLs (STACK=local)
 	@$(CLI) up --stack $(STACK)
 
-preview: $(VENV)/.stamp ## show what `up` would change
-	@$(CLI) preview --stack $(STACK)
+preview: $(VENV)/.stamp ## show what `up` would change; REFRESH=1 what was changed by hand, too
+	@$(CLI) preview --stack $(STACK) $(if $(REFRESH),--refresh)
 
 down: $(VENV)/.stamp ## stop everything; PURGE=1 deletes the data too
 	@$(CLI) demo-stop

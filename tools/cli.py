@@ -232,7 +232,10 @@ def up(
 @app.command()
 @plainly
 def preview(
-    stack: StackName = "local", diff: Annotated[bool, typer.Option(help="Show the changes themselves.")] = True
+    *,
+    stack: StackName = "local",
+    diff: Annotated[bool, typer.Option(help="Show the changes themselves.")] = True,
+    refresh: Annotated[bool, typer.Option(help="Look at what is there first: what was changed by hand shows.")] = False,
 ) -> None:
     """Show what `up` would change; changes nothing."""
     declared = _runnable(stack)
@@ -250,7 +253,7 @@ def preview(
                 _warn(f"{reference}: not on the engine yet, make up {_of(stack)}pulls it")
             for part in (*containers.stopped(), *containers.gone(deployed)):
                 _warn(f"{part}: stopped or removed outside, make up {_of(stack)}brings it back")
-    done = made.work("preview", *(["--diff"] if diff else []))
+    done = made.work("preview", *(["--diff"] if diff else []), *(["--refresh"] if refresh else []))
     raise typer.Exit(done.returncode)
 
 

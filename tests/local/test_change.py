@@ -32,6 +32,9 @@ def test_a_second_up_and_a_preview_change_nothing(local: Local) -> None:
     """Proves that what was deployed is what is declared: no operation but `same`, no process started anew."""
     before = local.pids()
     assert set(steps(local)) == {"same"}
+    looked = local.cli("preview", "--refresh").stdout
+    assert "unchanged" in looked
+    assert not {"update", "create", "replace", "delete"} & set(looked.split())
     done = local.cli("up")
     assert "unchanged" in done.stdout
     assert not {"updated", "created", "replaced", "deleted"} & set(done.stdout.split())

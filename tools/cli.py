@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
@@ -139,6 +139,13 @@ def _refuse_missing_secrets(made: Engine, stack: Stack) -> None:
         raise SettingsError("\n".join(lines))
 
 
+def forget_lost_grafana(made: Engine, containers: "Containers", gone: Collection[str]) -> None:
+    """Of a Grafana that is `gone` with its data, Pulumi forgets what was in it: `up` then makes all of that again."""
+    provider = _grafana_provider(made, containers)
+    if provider and grafana.NAME in gone and containers.name(f"{grafana.NAME}-data") not in containers.volumes():
+        made.disown(provider)
+
+
 def _prepare(made: Engine, containers: "Containers") -> None:
     """Everything that `pulumi up` takes for granted on a Docker engine."""
     from tools import docker_preflight
@@ -152,6 +159,7 @@ def _prepare(made: Engine, containers: "Containers") -> None:
     gone = containers.gone(deployed.values())
     if gone:
         console.print(f"removed outside, and made again: {', '.join(gone)}", highlight=False, soft_wrap=True)
+        forget_lost_grafana(made, containers, gone)
         targets = [word for urn in deployed for word in ("--target", urn)]
         done = made.work("refresh", "--yes", "--skip-preview", "--suppress-outputs", *targets, capture=True)
         if done.returncode:

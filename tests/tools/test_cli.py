@@ -10,14 +10,17 @@ import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 import typer
 import yaml
 
-from specs.settings import KEY
+from specs.settings import KEY, load
+from specs.stack import build
 from tests.tools.docker_stand_in import Engine, serving
 from tools import cli, paths
+from tools.docker_engine import Where, connected
 from tools.scratch import Scratch
 
 OFFSET = 17000
@@ -362,6 +365,27 @@ class Made:
         """Fail."""
         self.done.append(command)
         return subprocess.CompletedProcess([command], 255)
+
+
+@pytest.mark.parametrize(
+    ("gone", "volumes", "done"),
+    [
+        (["loki", "grafana"], [], [f"disown {PROVIDER}"]),
+        (["grafana"], ["observability-grafana-data"], []),
+        (["loki"], [], []),
+    ],
+    ids=["with its data", "container alone", "another"],
+)
+def test_what_was_in_a_lost_grafana_is_made_again(
+    docker: Engine, gone: list[str], volumes: list[str], done: list[str]
+) -> None:
+    """Proves that dashboards are not taken for there when the Grafana they were in has lost its data."""
+    docker.volumes = dict.fromkeys(volumes, "")
+    made = Made({"urn": "observability-grafana"})
+    stack = build(load(paths.stack_file("dev")), file="Pulumi.dev.yaml")
+    with connected(Where(url=docker.url, chosen_by="a test"), stack) as containers:
+        cli.forget_lost_grafana(cast("cli.Engine", made), containers, gone)
+    assert made.done == done
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,9 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
     paths = {ref.key: f"{config}/{path}" for path, ref in secrets.items()}
     files = {"provisioning/datasources/stack.yml": to_yaml(provisioned(sources, paths))}
     of_files = delivery(context.settings) is Delivery.FILES
+    # Grafana reports directories that are not there as errors, at each start.
+    unused = ("alerting", "plugins") if of_files else ("alerting", "dashboards", "plugins")
+    files |= {f"provisioning/{kind}/none.yml": to_yaml({"apiVersion": 1}) for kind in unused}
     if of_files:
         files |= _dashboard_files(f"{config}/dashboards", dashboards)
     program = context.program(GRAFANA)

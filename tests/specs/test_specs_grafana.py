@@ -81,7 +81,12 @@ def test_both_ways_bring_the_same() -> None:
         if path.startswith("dashboards/")
     } == content.dashboards
     assert files.grafana_content is None
-    assert list(provider.workload("grafana").files) == [DATASOURCES]
+    # Of each kind of provisioning there is a directory, or Grafana would begin its log with an error.
+    empty = {f"provisioning/{kind}/none.yml" for kind in ("alerting", "dashboards", "plugins")}
+    assert set(provider.workload("grafana").files) == {DATASOURCES, *empty}
+    assert {path.split("/")[1] for path in read if path.startswith("provisioning/")} == {
+        *("alerting", "dashboards", "datasources", "plugins")
+    }
     assert provider.workload("grafana").files[DATASOURCES] == read[DATASOURCES]
     assert "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH" not in provider.workload("grafana").environment
 

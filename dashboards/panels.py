@@ -274,6 +274,7 @@ def bars(  # noqa: PLR0913 - what bars differ in
         .min(0)
         .orientation(looks.VizOrientation.HORIZONTAL)
         .display_mode(looks.BarGaugeDisplayMode.BASIC)
+        .text(common.VizTextDisplayOptions().title_size(14).value_size(22))
         .reduce_options(_now())
         .thresholds(_thresholds(limits))
     )
@@ -352,6 +353,8 @@ def lights(title: str, *, description: str, queries: Sequence[Query], width: int
         .graph_mode(looks.BigValueGraphMode.NONE)
         .color_mode(looks.BigValueColorMode.BACKGROUND)
         .text_mode(looks.BigValueTextMode.VALUE_AND_NAME)
+        # Grafana would fill each light with its value, and leave a dot's height for what it is of.
+        .text(common.VizTextDisplayOptions().title_size(13).value_size(24))
         .reduce_options(_now())
     )
     for index, (expr, legend) in enumerate(queries):

@@ -1121,7 +1121,8 @@ def test_environments_agree(name: str) -> None:
         }
 
     assert rules_of(other) == rules_of(PROD)
-    assert {(board.folder, board.uid, board.title) for board in other.boards()} == {
+    # Containers of a cluster are measured by its kubelets.
+    assert {(board.folder, board.uid, board.title) for board in other.boards() if board.uid != "exporter-cadvisor"} == {
         (board.folder, board.uid, board.title) for board in PROD.boards()
     }
     assert [

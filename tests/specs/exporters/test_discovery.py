@@ -95,8 +95,8 @@ def test_all_exporters_run_side_by_side() -> None:
 def test_program_that_is_missing_leaves_its_exporter_out() -> None:
     """Proves that an exporter whose program cannot be had is left out with its jobs and alerts, in one line that says
     so."""
-    whole = whole_stack()
-    left = build(whole.context.settings, file="x", absent=["json_exporter", FLOWER.binary])
+    settings = whole_stack().context.settings
+    whole, left = build(settings, file="x"), build(settings, file="x", absent=["json_exporter", FLOWER.binary])
 
     assert left.left_out == (
         "celery exporter: left out, since there is no celery on PATH",

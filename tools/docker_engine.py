@@ -318,10 +318,14 @@ class Containers:
         if command is None:
             return {}
         try:
-            asked = self.api.exec_create(self.name(prometheus.NAME), command, stderr=False)
-            return health.told(json.loads(self.api.exec_start(asked["Id"])))
+            # What is printed at once, the SDK loses now and then with the answer's headers: then it is asked again.
+            for _ in range(3):
+                asked = self.api.exec_create(self.name(prometheus.NAME), command, stderr=False)
+                if said := self.api.exec_start(asked["Id"]):
+                    return health.told(json.loads(said))
         except (APIError, ValueError):
-            return {}
+            pass
+        return {}
 
     def forwarding(self) -> str:
         """How the URLs of an engine elsewhere come to this machine; empty for one of this machine."""

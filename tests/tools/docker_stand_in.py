@@ -170,6 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(101)
             self.send_header("Upgrade", "tcp")
             self.end_headers()
+            self.wfile.flush()
+            # A command takes a moment before it prints. What came with the headers, the SDK's buffer would swallow.
+            time.sleep(0.2)
             self.wfile.write(struct.pack(">BxxxL", 1, len(engine.said)) + engine.said)
             self.close_connection = True
         else:
@@ -188,6 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    # Connections to a Unix socket are refused once this many wait: health asks for all parts at once.
+    request_queue_size = 128
 
 
 @contextmanager

@@ -277,6 +277,7 @@ class TestPreflight:
         """Proves that the program of this machine which holds it is named."""
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
         with socket.socket(socket.AF_INET, kind) as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind(("127.0.0.1", port + OFFSET))
             if protocol == "tcp":
                 held.listen()
@@ -287,6 +288,7 @@ class TestPreflight:
     def test_ports_of_programs_here_say_nothing_of_an_engine_elsewhere(self, engine: Engine) -> None:
         """Proves that this machine's ports are not asked for another's."""
         with socket.socket() as held, containers(engine, url="ssh://far") as found:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.bind(("127.0.0.1", 3100 + OFFSET))
             held.listen()
             docker_preflight.refuse(found, ())
@@ -299,6 +301,7 @@ class TestPreflight:
             {"IP": "127.0.0.1", "PrivatePort": 3100, "PublicPort": 3100 + OFFSET, "Type": "tcp"}
         ]
         with socket.socket() as proxy, containers(engine) as found:
+            proxy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             proxy.bind(("127.0.0.1", 3100 + OFFSET))
             proxy.listen()
             docker_preflight.refuse(found, {*engine.containers, "observability"})

@@ -112,10 +112,10 @@ def test_the_command_says_how_many(rendered: Mapping[str, Path], tmp_path: Path,
     assert said == f"{len(tree(rendered[name]))} files of stack {name} in {tmp_path / 'out'}"
 
 
-@pytest.mark.parametrize(("name", "runtime"), [("local", ""), ("dev", "docker"), ("prod", "kubernetes")])
+@pytest.mark.parametrize(("name", "runtime"), [("local", ""), ("dev", ""), ("prod", "kubernetes")])
 def test_the_command_says_what_is_left_out(tmp_path: Path, name: str, runtime: str) -> None:
     """Proves that what is declared and not in the files is named below their count: log files of hosts, which only
-    processes of the same machine can follow."""
+    processes and containers of the same machine can follow."""
     _, *said = run(name, tmp_path / "out").splitlines()
     where = f"log files: not followed on {runtime}, where the collector sees no host's files"
     more = "; applications hand their lines on by OTLP or Loki's push address"

@@ -1,5 +1,6 @@
 """The whole stack as one value: settings in, everything that runs and every file out. Pure, and so quick to render."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,9 +159,8 @@ def _refuse_clashes(context: Context, workloads: Sequence[Workload]) -> None:
 
 def _refuse_twins(context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[RuleGroup]) -> None:
     """Scrape jobs, and groups of one file, of the same name: Prometheus takes neither."""
-    names = [job.name for job in jobs]
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(job.name for job in jobs).items():
+        if times > 1:
             raise SettingsError(
                 f"{context.file}: {KEY}.systems: {name} would be the scrape job of two (accepted: another job in the"
                 " service of one's profile)"

@@ -19,7 +19,7 @@ from specs.model import Address, Model, Name, SettingsError, parse
 from specs.monitoring import ENVIRONMENT, THRESHOLD, Alert, RecordingRule, RuleGroup, ScrapeJob, Target, number
 from specs.named_signals import signals
 from specs.part import APP, Context
-from specs.profile import Board, LogSource, Panel, Profile, SystemAlert, Word, find
+from specs.profile import EXPORTERS, Board, LogSource, Panel, Profile, SystemAlert, Word, find
 from specs.settings import KEY, LogFile, Settings
 from specs.signal import BASE, SPOKEN, Signal
 
@@ -184,8 +184,6 @@ def records(system: System) -> RuleGroup:
 
 RESERVED = frozenset({APP, ENVIRONMENT, "slo", "signals", "objectives"})
 """Names that no system can have."""
-_EXPORTED = ("node", "postgres", "redis", "nginx", "celery")
-"""Exporters whose targets stand among a system's addresses."""
 
 
 def load(settings: Settings, *, file: str) -> tuple[System, ...]:
@@ -215,7 +213,7 @@ def _refuse_unknown(system: System, *, file: str, key: str) -> None:
             raise SettingsError(
                 f"{file}: {key}.services.{service}: not a service of {system.name} (accepted: {accepted})"
             )
-    for exporter in _EXPORTED:
+    for exporter in EXPORTERS:
         if getattr(system.settings, exporter) and exporter not in system.profile.exporters:
             accepted = ", ".join(system.profile.exporters) or "none"
             raise SettingsError(
@@ -243,7 +241,7 @@ def exporter_settings(
         own[key] = {**own.get(key, {}), name: dict(value)}
 
     for system in systems:
-        for exporter in _EXPORTED:
+        for exporter in EXPORTERS:
             targets: Mapping[str, Model] = getattr(system.settings, exporter)
             for name, target in targets.items():
                 value = target.model_dump(by_alias=True, exclude_unset=True, mode="json")

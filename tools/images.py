@@ -16,7 +16,7 @@ from docker import auth
 from docker.errors import DockerException
 from rich.console import Console
 
-from components.runtimes.images import LOCK, read_lock, reference
+from components.runtimes.images import LOCK, read_lock, reference, split
 from specs import programs as known
 from specs.model import SettingsError
 from specs.settings import RuntimeKind
@@ -96,9 +96,8 @@ class _Place:
     def of(cls, image: str) -> "_Place":
         """The place of `host/repository:tag`, or of `repository:tag` on Docker's own registry."""
         repository, _, tag = image.rpartition(":")
-        host, slash, path = repository.partition("/")
-        if not (slash and ("." in host or ":" in host or host == "localhost")):
-            host, path = "docker.io", repository
+        host, path = split(repository)
+        host = host or "docker.io"
         api = host
         if host == "docker.io":
             api, path = _HUB, path if "/" in path else f"library/{path}"

@@ -37,6 +37,13 @@ def read_lock(path: Path = LOCK) -> Mapping[str, str]:
     return cast("dict[str, str]", entries)
 
 
+def split(repository: str) -> tuple[str, str]:
+    """Host and path of `repository`; the host is empty where it is Docker's own registry, by Docker's own rule: only a
+    first part that looks like a host is one."""
+    host, slash, path = repository.partition("/")
+    return (host, path) if slash and ("." in host or ":" in host or host == "localhost") else ("", repository)
+
+
 def reference(program: Program, registry: str | None, lock: Mapping[str, str]) -> str:
     """The image of `program`, pulled through the mirror `registry` where there is one, and by the digest that `lock`
     has for it. The tag stays in front of the digest: people read it, engines ignore it.
@@ -45,10 +52,7 @@ def reference(program: Program, registry: str | None, lock: Mapping[str, str]) -
     """
     if not program.image:
         raise SettingsError(f"{program.name} has no container image: it runs as a process only")
-    host, slash, path = program.image.partition("/")
-    # The same rule as Docker's own: only a first part that looks like a host is one.
-    has_host = slash and ("." in host or ":" in host or host == "localhost")
-    repository = path if has_host else program.image
+    _, repository = split(program.image)
     digest = lock.get(f"{program.image}:{program.version}")
     named = f"{registry}/{repository}" if registry else program.image
     return f"{named}:{program.version}" + (f"@{digest}" if digest else "")

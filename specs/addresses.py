@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+PEERS = "-peers"
+"""Ending of the name of the headless Service of a workload that has peers."""
+
 
 class Addresses(Protocol):
     """What the three runtimes say about addresses; all answers are pure."""
@@ -25,6 +28,14 @@ class Addresses(Protocol):
 
     def outside(self, workload: str, port: int) -> str:
         """`host:port` that people and applications outside the stack dial."""
+        ...
+
+    def each(self, workload: str, port: int, replicas: int) -> tuple[str, ...]:
+        """`host:port` of every replica of a workload that has peers."""
+        ...
+
+    def peers(self, workload: str, port: int) -> str:
+        """`host:port` whose name stands for every replica of a workload that has peers, also those not ready yet."""
         ...
 
 
@@ -56,6 +67,15 @@ class Loopback:
         """The same as `dial`."""
         return self.dial(workload, port)
 
+    def each(self, workload: str, port: int, replicas: int) -> tuple[str, ...]:
+        """The one that there is."""
+        del replicas
+        return (self.dial(workload, port),)
+
+    def peers(self, workload: str, port: int) -> str:
+        """The same as `dial`."""
+        return self.dial(workload, port)
+
 
 @dataclass(frozen=True, slots=True)
 class Containers:
@@ -84,6 +104,15 @@ class Containers:
         del workload
         return f"127.0.0.1:{port + self.offset}"
 
+    def each(self, workload: str, port: int, replicas: int) -> tuple[str, ...]:
+        """The one that there is."""
+        del replicas
+        return (self.dial(workload, port),)
+
+    def peers(self, workload: str, port: int) -> str:
+        """The same as `dial`."""
+        return self.dial(workload, port)
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -110,3 +139,11 @@ class Cluster:
     def outside(self, workload: str, port: int) -> str:
         """The same: applications run in the cluster."""
         return self.dial(workload, port)
+
+    def each(self, workload: str, port: int, replicas: int) -> tuple[str, ...]:
+        """The names that a StatefulSet gives its pods, below its headless Service."""
+        return tuple(f"{workload}-{index}.{workload}{PEERS}.{self.namespace}.svc:{port}" for index in range(replicas))
+
+    def peers(self, workload: str, port: int) -> str:
+        """The headless Service's name."""
+        return f"{workload}{PEERS}.{self.namespace}.svc:{port}"

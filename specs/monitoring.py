@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -91,6 +91,23 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Discovery:
+    """Targets that a cluster's API server lists, in the words of Prometheus' `kubernetes_sd_configs`."""
+
+    role: Literal["pod", "node", "endpointslice", "service"]
+    namespaces: tuple[str, ...] = ()
+    """Where to look; none: in every namespace."""
+    relabel: tuple[Mapping[str, Any], ...] = ()
+    """What is kept, and what its labels become: `relabel_configs`."""
+    drop: tuple[Mapping[str, Any], ...] = ()
+    """What samples are kept: `metric_relabel_configs`."""
+    by_token: bool = False
+    """Whether the target is scraped by TLS with the cluster's authority, and told Prometheus' token."""
+    honor_labels: bool = False
+    """Whether labels of the samples win over those of the target."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ScrapeJob:
     """Targets that are scraped the same way."""
 
@@ -102,6 +119,12 @@ class ScrapeJob:
     timeout: str = ""
     through: str = ""
     """Address of an exporter that probes the targets (blackbox, json); empty: targets are scraped themselves."""
+    discovery: "Discovery | None" = None
+    """What else is scraped: what a cluster's API server lists."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What every sample of a discovered target carries; targets have labels of their own."""
+    limit: int = 0
+    """Most samples that one target may answer with, more is a failed scrape; 0: any number."""
 
 
 # libyaml writes the same bytes in a twentieth of the time; it is part of PyYAML's wheels.

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 
 from specs.addresses import Addresses
+from specs.discovery import own_pods
 from specs.monitoring import RuleGroup, ScrapeJob, Target
+from specs.scale import ONE, Scale
 from specs.settings import RuntimeKind, Settings
 from specs.workload import Program
 
@@ -19,6 +21,8 @@ class Context:
     addresses: Addresses
     file: str
     """Name of the stack file, for errors."""
+    scale: Scale = ONE
+    """How many of each part run."""
 
     def program(self, program: Program) -> Program:
         """`program` in the version this stack wants."""
@@ -29,6 +33,11 @@ class Context:
     def on_one_machine(self) -> bool:
         """Whether workloads are processes that share this machine's addresses, files and virtual environment."""
         return self.settings.runtime is RuntimeKind.PROCESS
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether workloads are pods, which may have replicas."""
+        return self.settings.runtime is RuntimeKind.KUBERNETES
 
     def labels(self, app: str | None = None, service: str = "", **more: str) -> dict[str, str]:
         """What every sample of a target carries; `app` None: the stack itself."""
@@ -41,6 +50,14 @@ class Context:
 
     def job(self, name: str, port: int, path: str = "/metrics") -> ScrapeJob:
         """The scrape job of the stack's own workload `name`."""
+        if self.on_cluster:
+            return ScrapeJob(
+                name=name,
+                targets=(),
+                path=path,
+                discovery=own_pods(self.settings.kubernetes.namespace, name, port),
+                labels=self.labels(service=name),
+            )
         target = Target(address=self.addresses.dial(name, port), labels=self.labels(service=name))
         return ScrapeJob(name=name, targets=(target,), path=path)
 

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from specs import alertmanager, console
+from specs import alertmanager, console, discovery
 from specs.model import size_bytes
 from specs.monitoring import Alert, RuleGroup, ScrapeJob, rule_files, to_yaml
 from specs.part import APP, Context, Monitoring
 from specs.programs import PROMETHEUS
-from specs.settings import RuntimeKind, Severity
+from specs.settings import Severity
 from specs.workload import (
     CONFIG,
     DATA,
     REGISTRY,
+    ApiAccess,
     Check,
     Outward,
     Port,
@@ -349,6 +350,10 @@ def _scrape(job: ScrapeJob) -> dict[str, Any]:
     if job.timeout:
         spec["scrape_timeout"] = job.timeout
     spec["metrics_path"] = job.path
+    if job.limit:
+        spec["sample_limit"] = job.limit
+    if job.discovery:
+        return spec | discovery.scrape(job)
     spec["static_configs"] = [{"targets": [target.address], "labels": dict(target.labels)} for target in job.targets]
     if job.through:
         spec["relabel_configs"] = [
@@ -363,7 +368,7 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
     """`prometheus.yml` as a value."""
     settings = context.settings
     scrapes = [_scrape(job) for job in jobs]
-    if settings.runtime is not RuntimeKind.KUBERNETES:
+    if not context.on_cluster:
         scrapes.append(
             {
                 "job_name": APPLICATIONS,
@@ -453,7 +458,7 @@ def workload(
         ),
         resources=Resources(memory="1Gi", cpu="250m"),
         volume=Volume(settings_volume(context)),
-        extras=(Registry(), Outward()),
+        extras=(Registry(), Outward(), *([ApiAccess(asks)] if (asks := discovery.asks_for(tuple(jobs))) else [])),
         # Built from its Go module it has no pages but this one.
         page="/consoles/index.html" if context.on_one_machine else "/targets",
     )

@@ -309,6 +309,59 @@ class Alerting(Model):
                 yield from ((name, (key, str(value), index)) for index, name in enumerate(names))
 
 
+def _mirror(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*", value):
+        raise ValueError(
+            f'"{value}" is no mirror (accepted: a host, its port and a path, like mirror.example.com:5000/hub)'
+        )
+    return value
+
+
+class Flavor(StrEnum):
+    """Whose cluster it is: decides which parts of its control plane can be scraped, and so which rules there are."""
+
+    EKS = "eks"
+    """Amazon's: the control plane is theirs, its API server answers."""
+    GKE = "gke"
+    """Google's: likewise; DNS is kube-dns."""
+    AKS = "aks"
+    """Microsoft's: likewise."""
+    K3S = "k3s"
+    """One process is the whole control plane."""
+    KIND = "kind"
+    """kubeadm in containers: its control plane listens on loopback."""
+    GENERIC = "generic"
+    """Any other: API server, kubelets and CoreDNS."""
+
+
+class ExistingSecret(Model):
+    """A key of a Kubernetes Secret that something else makes, External Secrets for example."""
+
+    name: str
+    """The Secret, in the namespace of what uses it."""
+    key: str
+    """The key in it."""
+
+
+class Ingress(Model):
+    """How people reach the parts from outside of the cluster: TLS always, and somebody who asks who they are."""
+
+    kind: Literal["ingress", "gateway"] = "ingress"
+    """An Ingress for each host, or an HTTPRoute of the Gateway API."""
+    class_name: str | None = None
+    """Ingress class; none: the cluster's default one."""
+    gateway: str | None = None
+    """`<namespace>/<name>` of the Gateway, for kind gateway."""
+    hosts: Mapping[Name, str] = Field(default_factory=dict[str, str])
+    """Host by part (grafana, prometheus, alertmanager, jaeger); what is not named is not reachable from outside."""
+    tls_secret: str | None = None
+    """Kubernetes Secret with the certificate; none: the annotations make one appear, or the Gateway has it."""
+    annotations: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """For cert-manager, oauth2-proxy and the like, on each Ingress or route."""
+    users: Secret | None = None
+    """htpasswd lines of who may open the parts that have no login of their own, by ingress-nginx' annotations."""
+
+
 class Kubernetes(Model):
     """The cluster and the part of it that the stack may use."""
 
@@ -316,19 +369,156 @@ class Kubernetes(Model):
     """Namespace that everything is in."""
     storage_class: str | None = None
     """None: the cluster's default class."""
+    flavor: Flavor = Flavor.GENERIC
+    """Whose cluster it is."""
+    registry: Annotated[str, AfterValidator(_mirror)] | None = None
+    """Prefix of a mirror that every image is pulled from, without a trailing slash."""
+    keep_volumes: bool = True
+    """Whether data outlives `destroy`: namespace and volume claims stay, and the next `up` finds them again."""
+    network_policies: bool = True
+    """Whether pods may only dial, and be dialled by, what the model has a flow to."""
+    priority: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = 1_000_000
+    """Value of a priority class of the stack's own: above applications, below the cluster's own parts. None: no class."""
+    watch: bool = True
+    """Whether the cluster itself is watched: kubelets, containers, workloads, API server and DNS."""
+    discover: bool = True
+    """Whether pods with the annotation `prometheus.io/scrape: "true"` are scraped, in every namespace."""
+    ingress: Ingress | None = None
+    """None: nothing is reachable from outside of the cluster (docs/kubernetes.md has the port-forward)."""
+    secrets: Mapping[str, ExistingSecret] = Field(default_factory=dict[str, ExistingSecret])
+    """By the secret's name here: Secrets that exist in the cluster, in the place of Pulumi's configuration."""
+    service_account_annotations: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """Of what reads and writes object storage, for IRSA, workload identity and the like."""
+
+
+class ObjectStorage(Model):
+    """S3, or what speaks like it: long-term metrics and Loki's log lines."""
+
+    endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d+)?$", examples=["s3.eu-central-1.amazonaws.com"])]
+    """`host` or `host:port`."""
+    region: str | None = None
+    """Where the service wants one."""
+    metrics_bucket: str | None = None
+    """Bucket of Thanos' blocks; required with thanos."""
+    logs_bucket: str | None = None
+    """Bucket of Loki's chunks and index; required when Loki has several replicas."""
+    access_key: Secret | None = None
+    """None: the pod's own identity is asked (kubernetes.service_account_annotations)."""
+    secret_key: Secret | None = None
+    """With access_key."""
+    insecure: bool = False
+    """Plain HTTP, for a store inside of the cluster."""
+    path_style: bool = False
+    """`endpoint/bucket` in the place of `bucket.endpoint`, as MinIO and Ceph want it."""
+
+    @model_validator(mode="after")
+    def _both_keys(self) -> "ObjectStorage":
+        if (self.access_key is None) != (self.secret_key is None):
+            missing = "secret_key" if self.secret_key is None else "access_key"
+            raise problem_at("both keys or neither (accepted: {secret: <its name>})", missing)
+        return self
+
+
+class Thanos(Model):
+    """Long-term metrics: blocks in object storage, one query over all replicas."""
+
+    raw: Duration = "30d"
+    """How long samples are kept as they were scraped."""
+    five_minutes: Duration = "180d"
+    """How long one point in five minutes is kept."""
+    one_hour: Duration = "2y"
+    """How long one point an hour is kept."""
+    ruler: bool = False
+    """Whether Thanos' ruler evaluates recording rules over the long term as well."""
+
+
+class RemoteWrite(Model):
+    """An existing Mimir, Thanos, or managed Prometheus that gets every sample too."""
+
+    url: HttpUrl
+    """Where samples are sent."""
+    query_url: HttpUrl | None = None
+    """Where its history is asked; none: dashboards ask the stack's own Prometheus."""
+    username: str | None = None
+    """With password."""
+    password: Secret | None = None
+    """With username."""
+    token: Secret | None = None
+    """Bearer token, in the place of username and password."""
+    tenant: str | None = None
+    """Value of the header X-Scope-OrgID."""
+
+    @model_validator(mode="after")
+    def _one_login(self) -> "RemoteWrite":
+        if (self.username is None) != (self.password is None):
+            missing = "password" if self.password is None else "username"
+            raise problem_at("both or neither of username and password", missing)
+        if self.token and self.password:
+            raise problem_at("one login (accepted: token, or username and password)", "token")
+        return self
+
+
+class Sampling(Model):
+    """Which traces are kept: all with an error, all slow ones, and a part of the rest. Decided once a trace is whole."""
+
+    percent: Annotated[float, Field(gt=0, le=100)] = 10.0
+    """Of the traces that are neither slow nor failed."""
+    slow: Duration = "1s"
+    """Slower traces are all kept."""
+    wait: Duration = "10s"
+    """How long spans of a trace are waited for."""
+
+
+class Traces(Model):
+    """Where Jaeger keeps spans, and which it gets."""
+
+    store: Literal["badger", "elasticsearch", "opensearch", "cassandra", "clickhouse"] = "badger"
+    """`badger` is a volume of one replica; the others exist elsewhere, and take several replicas."""
+    servers: tuple[str, ...] = ()
+    """URLs of Elasticsearch or OpenSearch, `host:port` of Cassandra or ClickHouse; required unless badger."""
+    username: str | None = None
+    """With password."""
+    password: Secret | None = None
+    """With username."""
+    sampling: Sampling | None = None
+    """None: every trace is kept."""
+
+    @model_validator(mode="after")
+    def _has_servers(self) -> "Traces":
+        if (self.store == "badger") == bool(self.servers):
+            words = "not with badger" if self.servers else f"required with {self.store}, but missing (accepted: a list)"
+            raise problem_at(words, "servers")
+        if (self.username is None) != (self.password is None):
+            missing = "password" if self.password is None else "username"
+            raise problem_at("both or neither of username and password", missing)
+        return self
+
+
+_Replicas = Annotated[int, Field(ge=1, le=32)] | None
+
+
+class Replicas(Model):
+    """How many of each part run, on Kubernetes; none: what `size` says."""
+
+    prometheus: _Replicas = None
+    """Each scrapes everything of its shard."""
+    shards: _Replicas = None
+    """Parts that the targets are divided into; more than one needs thanos."""
+    alertmanager: _Replicas = None
+    """They gossip."""
+    loki: _Replicas = None
+    """More than one need object_storage."""
+    collector: _Replicas = None
+    """Of the gateway; the agent is on every node anyhow."""
+    jaeger: _Replicas = None
+    """More than one need another store than badger."""
+    grafana: _Replicas = None
+    """More than one need grafana.database."""
 
 
 def _network(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
         raise ValueError(f'"{value}" is not the name of a Docker network (accepted: letters, digits and . _ -)')
-    return value
-
-
-def _mirror(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*", value):
-        raise ValueError(
-            f'"{value}" is no mirror (accepted: a host, its port and a path, like mirror.example.com:5000/hub)'
-        )
     return value
 
 
@@ -371,6 +561,42 @@ class Delivery(StrEnum):
     """Pulumi's Grafana provider makes folders, dashboards, permissions and a token for app deploys."""
 
 
+class Database(Model):
+    """A PostgreSQL that exists."""
+
+    address: Address
+    """Where it listens."""
+    name: str = "grafana"
+    """The database."""
+    user: str
+    """Who logs in."""
+    password: Secret
+    """The login's password."""
+    tls: Literal["disable", "require", "verify-full"] = "require"
+    """PostgreSQL's sslmode."""
+
+
+class Oidc(Model):
+    """People log in to Grafana by OpenID Connect."""
+
+    issuer: HttpUrl
+    """URL of the provider; the endpoints below it are `/authorize`, `/token` and `/userinfo` unless they are named."""
+    authorize_url: HttpUrl | None = None
+    """The authorization endpoint."""
+    token_url: HttpUrl | None = None
+    """The token endpoint."""
+    userinfo_url: HttpUrl | None = None
+    """The userinfo endpoint."""
+    client_id: str
+    """What the provider calls Grafana."""
+    client_secret: Secret
+    """The client's secret."""
+    scopes: tuple[str, ...] = ("openid", "profile", "email", "groups")
+    """What is asked for."""
+    role: str = "'Viewer'"
+    """JMESPath over the claims that gives Viewer, Editor or Admin."""
+
+
 class Grafana(Model):
     """Grafana: one that the stack runs, or one that exists elsewhere. `false`: none at all."""
 
@@ -387,6 +613,10 @@ class Grafana(Model):
     differ from the URLs that people use."""
     teams: bool = True
     """Whether the owner of each system becomes a team that may edit the system's folder."""
+    database: Database | None = None
+    """None: Grafana keeps its own in its volume, which one replica can have."""
+    oidc: Oidc | None = None
+    """None: people log in with names and passwords of Grafana's own."""
 
     @model_validator(mode="after")
     def _elsewhere(self) -> "Grafana":
@@ -478,6 +708,16 @@ class Settings(Model):
     """Elastic's APM server; needs elk."""
     errors: Annotated[Errors, BeforeValidator(_errors)] = Errors()
     links: Links = Links()
+    size: Literal["small", "medium", "large"] = "small"
+    """On Kubernetes, how many of each part run unless `replicas` says so (docs/kubernetes.md)."""
+    replicas: Replicas = Replicas()
+    object_storage: ObjectStorage | None = None
+    """None: everything is on volumes."""
+    thanos: Annotated[Thanos | None, BeforeValidator(_switch)] = None
+    """`true`, `false` or its settings: long-term metrics; needs object_storage, and Kubernetes."""
+    remote_write: RemoteWrite | None = None
+    """None: samples stay here."""
+    traces: Traces = Traces()
     docker: Docker = Docker()
     kubernetes: Kubernetes = Kubernetes()
 

@@ -11,6 +11,7 @@ from specs import (
     apm,
     applications,
     collector,
+    discovery,
     elk,
     exporters,
     glitchtip,
@@ -22,6 +23,7 @@ from specs import (
     outputs,
     prometheus,
     routing,
+    scale,
     system,
 )
 from specs import programs as known_programs
@@ -199,7 +201,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     absent = frozenset(absent)
     systems = system.load(settings, file=file)
     settings = settings.model_copy(update={"log_files": (*settings.log_files, *system.log_files(systems))})
-    context = Context(settings=settings, addresses=addresses(settings), file=file)
+    context = Context(settings=settings, addresses=addresses(settings), file=file, scale=scale.of(settings, file=file))
     exporting = _exporters(context, systems)
     left_out: list[str] = []
     if settings.log_files and settings.runtime is RuntimeKind.KUBERNETES:
@@ -232,6 +234,8 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         *(found.monitoring for found in (*optional, *exporting.values())),
     ]
     others = [*(job for monitoring in monitorings for job in monitoring.jobs), *system.jobs(context, systems)]
+    if context.on_cluster and settings.kubernetes.discover:
+        others.append(discovery.applications(settings.environment, settings.kubernetes.namespace))
     own = prometheus.monitoring(context, others)
     jobs = (*own.jobs, *others)
     of_logs = loki.log_groups()

@@ -7,6 +7,8 @@ everywhere (docs/decisions/002-relative-paths.md):
     <workload>/config   files and secrets, replaced by a deployment          CONFIG
     <workload>/data     the working directory; survives a deployment         DATA
     ../registry         shared: what applications register (scrape targets, log files)   REGISTRY
+
+On Kubernetes a workload may have replicas, peers and programs beside it (docs/kubernetes.md).
 """
 
 from collections.abc import Mapping
@@ -147,7 +149,40 @@ class KernelLog:
     """Extra: the workload reads the kernel's log at /dev/kmsg, where out-of-memory kills are told."""
 
 
-Extra = Registry | HostView | HostPaths | Outward | KernelLog
+@dataclass(frozen=True, slots=True)
+class EveryNode:
+    """Extra: on a cluster, one of it runs on every node, in the namespace of what sees its node (as with HostView).
+
+    HostPaths are allowed for such a workload only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Extra: on a cluster, the variables POD_NAME, POD_NAMESPACE, POD_IP and NODE_NAME say which replica this is.
+
+    Arguments may use them as `$(POD_NAME)`; files only where the program itself expands variables."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiRule:
+    """What a workload may do with objects of a cluster, in RBAC's words."""
+
+    groups: tuple[str, ...] = ("",)
+    resources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ("get", "list", "watch")
+    urls: tuple[str, ...] = ()
+    """Paths that are no object's, such as `/metrics`; a rule has either these or resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAccess:
+    """Extra: on a cluster, the workload asks the API server, and may do what `rules` say in every namespace. Whatever
+    has no such extra has no token."""
+
+    rules: tuple[ApiRule, ...]
+
+
+Extra = Registry | HostView | HostPaths | Outward | KernelLog | EveryNode | Identity | ApiAccess
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +208,14 @@ class Workload:
     scratch: tuple[str, ...] = ()
     """Absolute paths inside the image that the program writes to and need not keep; /tmp is always one."""
     extras: tuple[Extra, ...] = ()
+    replicas: int = 1
+    """How many of it run, on Kubernetes; elsewhere it is one."""
+    peers: tuple[str, ...] = ()
+    """Names of ports at which replicas talk to each other. Each replica then keeps a name of its own
+    (`Addresses.each`), and all of them are found under one (`Addresses.peers`)."""
+    beside: tuple["Workload", ...] = ()
+    """Programs that run in the same pod, on Kubernetes only. Each has files and ports of its own, and sees this
+    workload's data directory as its own; it is dialled as this workload, by its own ports. No volume, no extras."""
     summary: str = ""
     """One line for people: what this part is for."""
     page: str = "/"

@@ -38,7 +38,9 @@ def build_module(program: Program, source: GoModule, work: Path, step: Step) -> 
     if source.tags:
         flags += ["-tags", ",".join(source.tags)]
     made = work / "bin"
-    build.compile(source.packages, flags, f"{made}/")
+    if source.renamed:
+        made.mkdir()
+    build.compile(source.packages, flags, f"{made}/{source.renamed}")
     for file in source.module_files:
         shutil.copyfile(build.module_directory(source) / file, made / Path(file).name)
         (made / Path(file).name).chmod(0o755)
@@ -65,8 +67,8 @@ def build_collector(program: Program, source: GoBuilderCollector, work: Path, st
 
 
 def _linker_flags(source: GoModule, version: str) -> str:
-    stamp = f" -X {source.version_variable}={version}" if source.version_variable else ""
-    return f"-s -w{stamp}"
+    stamps = [*([(source.version_variable, version)] if source.version_variable else []), *source.stamps]
+    return " ".join(["-s -w", *(f"-X {variable}={value}" for variable, value in stamps)])
 
 
 class _Build:

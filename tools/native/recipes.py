@@ -39,6 +39,10 @@ class GoModule:
     """The main packages; each gives an executable named after its last part."""
     version_variable: str = ""
     """The Go variable that the linker sets to the version. Without it a program says it has none."""
+    stamps: tuple[tuple[str, str], ...] = ()
+    """More Go variables that the linker sets, each with its value."""
+    renamed: str = ""
+    """What the (only) executable is called here, where that is not the last part of its package."""
     tags: tuple[str, ...] = ()
     """Build tags."""
     module_files: tuple[str, ...] = ()
@@ -54,7 +58,9 @@ class GoModule:
     def facts(self) -> tuple[str, ...]:
         """Return everything else that decides what is built."""
         lists = (self.packages, self.tags, self.module_files, self.placeholders)
-        return (self.version_variable, *(",".join(words) for words in lists))
+        stamps = (f"{variable}={value}" for variable, value in self.stamps)
+        renamed = (self.renamed,) if self.renamed else ()
+        return (self.version_variable, *(",".join(words) for words in lists), *stamps, *renamed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

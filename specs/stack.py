@@ -68,11 +68,22 @@ class Stack:
         """Names of all workloads."""
         return frozenset(workload.name for workload in self.workloads)
 
+    @property
+    def programs(self) -> tuple[Workload, ...]:
+        """All workloads, and what runs beside them."""
+        return tuple(program for workload in self.workloads for program in (workload, *workload.beside))
+
     def secrets(self) -> tuple[SecretRef, ...]:
-        """Every secret that some workload, Grafana's provider or an output needs, once."""
-        refs = [ref for workload in self.workloads for ref in workload.secrets.values()]
-        refs += [*(self.grafana_content.secrets() if self.grafana_content else ()), *outputs.secrets(self.outputs())]
+        """Every secret that has to be configured for some program, Grafana's provider or an output, once."""
+        existing = self.context.settings.kubernetes.secrets
+        files = [ref for program in self.programs for ref in program.secrets.values() if ref.key not in existing]
+        refs = [*(one for ref in files for one in ref.each()), *self.secrets_outside()]
         return tuple({ref.key: ref for ref in refs}.values())
+
+    def secrets_outside(self) -> tuple[SecretRef, ...]:
+        """Secrets that Pulumi itself has to know, for Grafana's provider or an output."""
+        provided = self.grafana_content.secrets() if self.grafana_content else ()
+        return (*provided, *outputs.secrets(self.outputs()))
 
     def outputs(self, home: str = "") -> dict[str, Any]:
         """The outputs contract (docs/outputs.md). `home` is the directory of a process stack."""
@@ -80,7 +91,7 @@ class Stack:
 
 
 _CONFIG_MAP = 1_000_000
-"""Bytes of files that a pod can have: a little less than etcd takes."""
+"""Bytes of one file that a pod can have: a little less than etcd takes."""
 
 
 def addresses(settings: Settings) -> Addresses:
@@ -179,15 +190,31 @@ def _refuse_twins(context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[
 
 
 def _refuse_bulk(context: Context, workloads: Sequence[Workload]) -> None:
-    """More files than a cluster holds for one pod."""
-    if context.settings.runtime is RuntimeKind.KUBERNETES:
+    """A file that is more than a cluster can hold in one piece."""
+    if context.on_cluster:
         for workload in workloads:
-            size = sum(len(text.encode()) for text in workload.files.values())
-            if size > _CONFIG_MAP:
-                raise SettingsError(
-                    f"{context.file}: {KEY}.systems: {workload.name} would have {size} bytes of files"
-                    f" (accepted: at most {_CONFIG_MAP}, since a ConfigMap holds no more; watch fewer systems by one stack)"
-                )
+            for path, text in workload.files.items():
+                size = len(text.encode())
+                if size > _CONFIG_MAP:
+                    raise SettingsError(
+                        f"{context.file}: {KEY}.systems: {path} of {workload.name} would have {size} bytes (accepted: at"
+                        f" most {_CONFIG_MAP}, since a ConfigMap holds no more; watch fewer systems by one stack)"
+                    )
+
+
+def _refuse_existing(stack: Stack) -> None:
+    """Secrets of the cluster that no program reads, or that something else than pods has to know."""
+    context = stack.context
+    read = {ref.key for program in stack.programs for ref in program.secrets.values()}
+    outside = {ref.key for ref in stack.secrets_outside()}
+    for key in context.settings.kubernetes.secrets:
+        where = f"{context.file}: {KEY}.kubernetes.secrets.{key}"
+        if not context.on_cluster:
+            raise SettingsError(f"{where}: does not run on {context.settings.runtime.value} (accepted: on kubernetes)")
+        if key in outside:
+            raise SettingsError(f"{where}: Pulumi itself has to know it (accepted: pulumi config set --secret {key})")
+        if key not in read:
+            raise SettingsError(f"{where}: no part reads it (accepted: {', '.join(sorted(read)) or 'none'})")
 
 
 def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack:
@@ -275,7 +302,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     _refuse_clashes(context, workloads)
     _refuse_bulk(context, workloads)
     _refuse_twins(context, jobs, every)
-    return Stack(
+    made = Stack(
         context=context,
         workloads=workloads,
         systems=systems,
@@ -286,3 +313,5 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         grafana_content=grafana.content(context, boards, systems) if with_grafana or settings.grafana.url else None,
         left_out=tuple(left_out),
     )
+    _refuse_existing(made)
+    return made

@@ -30,6 +30,13 @@ class SecretRef:
     value as a JSON string (which is good Python and YAML too). Empty: the file holds the value alone."""
     generated: bool = False
     """Whether a runtime may make up a random value, once, when the stack names none."""
+    others: tuple[str, ...] = ()
+    """Names of further secrets of the same file. In its template `${<name>}`, of these and of `key`, becomes the value
+    as it stands, for forms that know no quotes."""
+
+    def each(self) -> tuple["SecretRef", ...]:
+        """This one and the further ones, each as something that needs a value."""
+        return (self, *(SecretRef(name) for name in self.others))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +217,8 @@ class Workload:
     extras: tuple[Extra, ...] = ()
     replicas: int = 1
     """How many of it run, on Kubernetes; elsewhere it is one."""
+    stop_seconds: int = 60
+    """How long it may take to end in order, before it is killed, on Kubernetes."""
     peers: tuple[str, ...] = ()
     """Names of ports at which replicas talk to each other. Each replica then keeps a name of its own
     (`Addresses.each`), and all of them are found under one (`Addresses.peers`)."""

@@ -71,7 +71,8 @@ def secret_of(key: str) -> str:
 
 def secrets_for(workloads: tuple[Workload, ...]) -> dict[str, pulumi.Output[str]]:
     """Every secret that the workloads read, as the engine would hand it over."""
-    keys = {ref.key for workload in workloads for ref in workload.secrets.values()}
+    programs = [program for workload in workloads for program in (workload, *workload.beside)]
+    keys = {one.key for program in programs for ref in program.secrets.values() for one in ref.each()}
     return {key: pulumi.Output.secret(secret_of(key)) for key in sorted(keys)}
 
 

@@ -226,7 +226,7 @@ class DockerRuntime:
             volumes=[_volume(mounted[CONFIG], CONFIG, read_only=False)],
             uploads=[
                 docker.ContainerUploadArgs(
-                    file=f"{SEED}/{path}", content=secret_file(ref, self._secrets[ref.key]), permissions="0400"
+                    file=f"{SEED}/{path}", content=secret_file(ref, self._secrets), permissions="0400"
                 )
                 for path, ref in sorted(workload.secrets.items())
             ],

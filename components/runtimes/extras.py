@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from specs.workload import HostPaths, HostView, KernelLog, Outward, Registry, Workload
+from specs.workload import (
+    ApiAccess,
+    ApiRule,
+    EveryNode,
+    HostPaths,
+    HostView,
+    Identity,
+    KernelLog,
+    Outward,
+    Registry,
+    Workload,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,11 +31,18 @@ class Extras:
     """Whether it joins the networks of applications."""
     kernel_log: bool
     """Whether it reads the kernel's log."""
+    every_node: bool
+    """Whether one of it runs on every node of a cluster."""
+    identity: bool
+    """Whether it is told which replica it is."""
+    access: tuple[ApiRule, ...]
+    """What it may do with objects of the cluster."""
 
 
 def extras(workload: Workload) -> Extras:
     """The workload's extras. Raises AssertionError for one that the runtimes do not know: none is dropped silently."""
-    registry = host = outward = kernel_log = False
+    registry = host = outward = kernel_log = every_node = identity = False
+    access: tuple[ApiRule, ...] = ()
     paths: tuple[tuple[str, str], ...] = ()
     for extra in workload.extras:
         match extra:
@@ -38,6 +56,21 @@ def extras(workload: Workload) -> Extras:
                 outward = True
             case KernelLog():
                 kernel_log = True
+            case EveryNode():
+                every_node = True
+            case Identity():
+                identity = True
+            case ApiAccess(rules):
+                access += rules
             case _:
                 assert_never(extra)
-    return Extras(registry=registry, host=host, paths=paths, outward=outward, kernel_log=kernel_log)
+    return Extras(
+        registry=registry,
+        host=host,
+        paths=paths,
+        outward=outward,
+        kernel_log=kernel_log,
+        every_node=every_node,
+        identity=identity,
+        access=access,
+    )

@@ -7,15 +7,19 @@ import pulumi
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.policy import v1 as policy
+from pulumi_kubernetes.scheduling import v1 as scheduling
 
-from components.runtimes.containers import labels, selector
+from components.runtimes.containers import labels, part_of, selector
 from components.runtimes.extras import extras
-from components.runtimes.kubernetes_pod import DATA_VOLUME, key_of, template
-from components.runtimes.secret_files import secret_file
-from specs.addresses import Addresses
+from components.runtimes.kubernetes_access import account
+from components.runtimes.kubernetes_files import files
+from components.runtimes.kubernetes_pod import DATA_VOLUME, template
+from specs.addresses import PEERS, Addresses
+from specs.discovery import NODE_NAMESPACE
 from specs.settings import Settings
 from specs.stack import Stack
-from specs.workload import Workload
+from specs.workload import Port, Workload
 
 PULL_SECONDS = 300
 """What pulling an image and attaching a volume may take, before the program itself starts."""
@@ -27,11 +31,10 @@ def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]], lock: Mapping[st
     return KubernetesRuntime(settings=context.settings, addresses=context.addresses, secrets=secrets, lock=lock)
 
 
-def _namespace(logical: str, name: str, standard: str) -> core.Namespace:
-    return core.Namespace(
-        logical,
-        metadata=meta.ObjectMetaArgs(name=name, labels={"pod-security.kubernetes.io/enforce": standard}),
-    )
+def on_node(workload: Workload) -> bool:
+    """Whether one of `workload` runs on every node, in the namespace of what sees its node."""
+    asked = extras(workload)
+    return asked.host or asked.every_node
 
 
 class KubernetesRuntime:
@@ -45,11 +48,32 @@ class KubernetesRuntime:
         secrets: Mapping[str, pulumi.Output[str]],
         lock: Mapping[str, str],
     ) -> None:
-        self._settings = settings
+        self._storage = settings.object_storage
+        self._settings = settings.kubernetes
         self._addresses = addresses
         self._secrets = secrets
         self._lock = lock
-        self._restricted = _namespace("namespace", settings.kubernetes.namespace, "restricted")
+        self._namespace = self._settings.namespace
+        standard = _standard("restricted")
+        # A patch makes a namespace that is missing, and leaves it when the stack goes: with it, all claims of volumes
+        # would go too. It is also what takes a namespace that a cluster's administrators made.
+        self._restricted: pulumi.CustomResource = (
+            core.NamespacePatch("namespace", metadata=meta.ObjectMetaPatchArgs(name=self._namespace, labels=standard))
+            if self._settings.keep_volumes
+            else core.Namespace("namespace", metadata=meta.ObjectMetaArgs(name=self._namespace, labels=standard))
+        )
+        self._class = self._priority()
+
+    def _priority(self) -> scheduling.PriorityClass | None:
+        if self._settings.priority is None:
+            return None
+        return scheduling.PriorityClass(
+            "priority",
+            # Of the whole cluster, so the namespace tells stacks apart.
+            metadata=meta.ObjectMetaArgs(name=self._namespace, labels=part_of(self._namespace)),
+            value=self._settings.priority,
+            description="What watches applications outlives them when a node runs out of room.",
+        )
 
     @property
     def home(self) -> str:
@@ -59,122 +83,158 @@ class KubernetesRuntime:
     @cached_property
     def _privileged(self) -> core.Namespace:
         """For pods that see their node: `restricted` and even `baseline` refuse host paths and the host's processes."""
-        return _namespace("node-namespace", f"{self._settings.kubernetes.namespace}-node", "privileged")
+        described = meta.ObjectMetaArgs(name=f"{self._namespace}{NODE_NAMESPACE}", labels=_standard("privileged"))
+        return core.Namespace("node-namespace", metadata=described)
 
     def deploy(self, workload: Workload, parent: pulumi.Resource) -> pulumi.Output[str]:
-        """Declare configuration, a Service, and the StatefulSet, Deployment or DaemonSet behind it."""
-        on_node = extras(workload).host
-        opts = pulumi.ResourceOptions(parent=parent, depends_on=[self._privileged if on_node else self._restricted])
-        config, secret = self._config(workload, opts), self._secret(workload, opts)
+        """Declare configuration, identity, Services, and the StatefulSet, Deployment or DaemonSet behind them."""
+        before: list[pulumi.Resource] = [self._privileged if on_node(workload) else self._restricted]
+        if self._class is not None:
+            before.append(self._class)
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
+        unnamed, named = self._meta(workload, None), self._meta(workload, workload.name)
+        programs = (workload, *workload.beside)
         pods = template(
             workload,
-            config=config.metadata.name if config else None,
-            secret=secret.metadata.name if secret else None,
+            files={
+                program.name: files(
+                    program,
+                    metadata=unnamed,
+                    secrets=self._secrets,
+                    existing=self._settings.secrets,
+                    opts=opts,
+                )
+                for program in programs
+            },
+            registry=self._settings.registry,
             lock=self._lock,
+            priority=self._class.metadata.name if self._class else None,
         )
-        self._service(workload, opts)
-        if on_node:
-            self._alias(workload, parent)
-        seconds = f"{PULL_SECONDS + workload.probe.start_seconds}s"
+        storage = self._storage
+        dials_storage = storage is not None and any(
+            storage.endpoint in text for program in programs for text in program.files.values()
+        )
+        account(
+            workload,
+            namespace=self._in(workload),
+            annotations=self._settings.service_account_annotations if dials_storage else {},
+            opts=opts,
+        )
+        self._services(workload, named, opts)
+        if workload.replicas > 1:
+            policy.PodDisruptionBudget(
+                workload.name,
+                metadata=named,
+                spec=policy.PodDisruptionBudgetSpecArgs(
+                    max_unavailable=1, selector=meta.LabelSelectorArgs(match_labels=selector(workload))
+                ),
+                opts=opts,
+            )
+        seconds = f"{(PULL_SECONDS + workload.probe.start_seconds) * workload.replicas}s"
         timeouts = pulumi.CustomTimeouts(create=seconds, update=seconds)
-        placed = self._place(
-            workload, pods, pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=timeouts))
-        )
+        timed = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=timeouts))
+        placed = self._place(workload, named, pods, timed)
         url = f"http://{self._addresses.outside(workload.name, workload.ports[0].number)}"
         return placed.id.apply(lambda _: url)
 
     def _meta(self, workload: Workload, name: str | None) -> meta.ObjectMetaArgs:
         """Metadata in the workload's namespace; without a name, Pulumi makes a new one for each content."""
-        namespace = self._settings.kubernetes.namespace
-        return meta.ObjectMetaArgs(
-            name=name, namespace=f"{namespace}-node" if extras(workload).host else namespace, labels=labels(workload)
-        )
+        return meta.ObjectMetaArgs(name=name, namespace=self._in(workload), labels=labels(workload))
 
-    def _config(self, workload: Workload, opts: pulumi.ResourceOptions) -> core.ConfigMap | None:
-        # Never named: a change then makes a new one, whose name in the pod's template is what rolls the pods. A
-        # fixed name would have everything that refers to it deleted first and made anew.
-        if not workload.files:
-            return None
-        return core.ConfigMap(
-            f"{workload.name}-config",
-            metadata=self._meta(workload, None),
-            immutable=True,
-            data={key_of(path): text for path, text in workload.files.items()},
-            opts=opts,
-        )
+    def _in(self, workload: Workload) -> str:
+        return f"{self._namespace}{NODE_NAMESPACE}" if on_node(workload) else self._namespace
 
-    def _secret(self, workload: Workload, opts: pulumi.ResourceOptions) -> core.Secret | None:
-        if not workload.secrets:
-            return None
-        return core.Secret(
-            f"{workload.name}-secrets",
-            metadata=self._meta(workload, None),
-            immutable=True,
-            string_data={
-                key_of(path): secret_file(ref, self._secrets[ref.key]) for path, ref in workload.secrets.items()
-            },
-            opts=opts,
-        )
-
-    def _service(self, workload: Workload, opts: pulumi.ResourceOptions) -> None:
+    def _services(self, workload: Workload, named: meta.ObjectMetaArgs, opts: pulumi.ResourceOptions) -> None:
+        ports = [*workload.ports, *(port for program in workload.beside for port in program.ports)]
         core.Service(
             workload.name,
-            metadata=self._meta(workload, workload.name),
+            metadata=named,
             spec=core.ServiceSpecArgs(
-                # A Service of one address that stays, also for StatefulSets: a headless one would only add DNS names
-                # for single pods, and each set has one pod. On nodes it is headless: an address for every node.
-                cluster_ip="None" if extras(workload).host else None,
+                # On nodes it is headless: what is on a node is dialled there, or not at all.
+                cluster_ip="None" if on_node(workload) else None,
                 selector=selector(workload),
-                ports=[
-                    core.ServicePortArgs(
-                        name=port.name, port=port.number, target_port=port.name, protocol=port.protocol.upper()
-                    )
-                    for port in workload.ports
-                ],
+                ports=[_service_port(port) for port in ports],
             ),
             opts=opts,
         )
+        if self._keeps_names(workload):
+            core.Service(
+                f"{workload.name}{PEERS}",
+                metadata=self._meta(workload, f"{workload.name}{PEERS}"),
+                spec=core.ServiceSpecArgs(
+                    cluster_ip="None",
+                    # Replicas find each other before they are ready: that is what makes them ready.
+                    publish_not_ready_addresses=True,
+                    selector=selector(workload),
+                    ports=[_service_port(port) for port in ports],
+                ),
+                opts=opts,
+            )
 
-    def _alias(self, workload: Workload, parent: pulumi.Resource) -> None:
-        """The name that others dial, in the namespace in which they look, for pods that live in the other one."""
-        namespace = self._settings.kubernetes.namespace
-        core.Service(
-            f"{workload.name}-alias",
-            metadata=meta.ObjectMetaArgs(name=workload.name, namespace=namespace, labels=labels(workload)),
-            # An external name is taken as it stands, so it needs the cluster's domain; this is everybody's default.
-            spec=core.ServiceSpecArgs(
-                type="ExternalName", external_name=f"{workload.name}.{namespace}-node.svc.cluster.local"
-            ),
-            opts=pulumi.ResourceOptions(parent=parent, depends_on=[self._restricted]),
-        )
+    @staticmethod
+    def _keeps_names(workload: Workload) -> bool:
+        return not on_node(workload) and (workload.volume is not None or bool(workload.peers))
 
     def _place(
-        self, workload: Workload, pods: core.PodTemplateSpecArgs, opts: pulumi.ResourceOptions
+        self,
+        workload: Workload,
+        named: meta.ObjectMetaArgs,
+        pods: core.PodTemplateSpecArgs,
+        opts: pulumi.ResourceOptions,
     ) -> pulumi.CustomResource:
-        metadata = self._meta(workload, workload.name)
         chosen = meta.LabelSelectorArgs(match_labels=selector(workload))
-        if extras(workload).host:
-            daemons = apps.DaemonSetSpecArgs(selector=chosen, template=pods)
-            return apps.DaemonSet(workload.name, metadata=metadata, spec=daemons, opts=opts)
-        if workload.volume is None:
-            stateless = apps.DeploymentSpecArgs(replicas=1, selector=chosen, template=pods)
-            return apps.Deployment(workload.name, metadata=metadata, spec=stateless, opts=opts)
-        claim = core.PersistentVolumeClaimArgs(
+        if on_node(workload):
+            daemons = apps.DaemonSetSpecArgs(
+                selector=chosen,
+                template=pods,
+                update_strategy=apps.DaemonSetUpdateStrategyArgs(
+                    type="RollingUpdate", rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="10%")
+                ),
+            )
+            return apps.DaemonSet(workload.name, metadata=named, spec=daemons, opts=opts)
+        if not self._keeps_names(workload):
+            stateless = apps.DeploymentSpecArgs(
+                replicas=workload.replicas,
+                selector=chosen,
+                template=pods,
+                # The new one is ready before an old one goes.
+                strategy=apps.DeploymentStrategyArgs(
+                    type="RollingUpdate",
+                    rolling_update=apps.RollingUpdateDeploymentArgs(max_unavailable=0, max_surge=1),
+                ),
+            )
+            return apps.Deployment(workload.name, metadata=named, spec=stateless, opts=opts)
+        stateful = apps.StatefulSetSpecArgs(
+            replicas=workload.replicas,
+            service_name=f"{workload.name}{PEERS}",
+            # With the default, a pod that never becomes ready is not replaced by a repaired one.
+            pod_management_policy="Parallel",
+            update_strategy=apps.StatefulSetUpdateStrategyArgs(type="RollingUpdate"),
+            selector=chosen,
+            template=pods,
+            volume_claim_templates=[self._claim(workload.volume.size)] if workload.volume else None,
+            persistent_volume_claim_retention_policy=apps.StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
+                when_deleted="Retain" if self._settings.keep_volumes else "Delete", when_scaled="Retain"
+            ),
+        )
+        return apps.StatefulSet(workload.name, metadata=named, spec=stateful, opts=opts)
+
+    def _claim(self, size: str) -> core.PersistentVolumeClaimArgs:
+        return core.PersistentVolumeClaimArgs(
             # Without labels: a claim's template can never be changed.
             metadata=meta.ObjectMetaArgs(name=DATA_VOLUME),
             spec=core.PersistentVolumeClaimSpecArgs(
                 access_modes=["ReadWriteOnce"],
-                storage_class_name=self._settings.kubernetes.storage_class,
-                resources=core.VolumeResourceRequirementsArgs(requests={"storage": workload.volume.size}),
+                storage_class_name=self._settings.storage_class,
+                resources=core.VolumeResourceRequirementsArgs(requests={"storage": size}),
             ),
         )
-        stateful = apps.StatefulSetSpecArgs(
-            replicas=1,
-            service_name=workload.name,
-            # With the default, a pod that never becomes ready is not replaced by a repaired one.
-            pod_management_policy="Parallel",
-            selector=chosen,
-            template=pods,
-            volume_claim_templates=[claim],
-        )
-        return apps.StatefulSet(workload.name, metadata=metadata, spec=stateful, opts=opts)
+
+
+def _standard(name: str) -> dict[str, str]:
+    """Labels of a namespace that admits no more than a Pod Security Standard."""
+    return {"pod-security.kubernetes.io/enforce": name}
+
+
+def _service_port(port: Port) -> core.ServicePortArgs:
+    return core.ServicePortArgs(name=port.name, port=port.number, target_port=port.name, protocol=port.protocol.upper())

@@ -1,13 +1,13 @@
 """The pod that runs a workload: what the Pod Security Standard `restricted` asks for, and no more than the spec's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
-from components.runtimes.containers import CONFIG, DATA, HOST, REGISTRY, labels
-from components.runtimes.extras import extras
+from components.runtimes.containers import CONFIG, DATA, HOST, REGISTRY, labels, selector
+from components.runtimes.extras import Extras, extras
 from components.runtimes.images import reference
 from specs.workload import Workload
 
@@ -17,74 +17,59 @@ HOST_VOLUME = "host"
 REGISTRY_VOLUME = "registry"
 SCRATCH_VOLUME = "scratch"
 TMP_VOLUME = "tmp"
-STOP_SECONDS = 60
-
-
-def key_of(path: str) -> str:
-    """`path` as the key of a ConfigMap or Secret, which takes letters, digits, dots, dashes and underscores only.
-
-    Two paths never share a key: `/` becomes `__`, and of anything else each byte becomes `_` and two digits.
-    """
-    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
-    return "".join(
-        char if char in plain else "__" if char == "/" else "".join(f"_{byte:02x}" for byte in char.encode())
-        for char in path
-    )
+_IDENTITY = (
+    ("POD_NAME", "metadata.name"),
+    ("POD_NAMESPACE", "metadata.namespace"),
+    ("POD_IP", "status.podIP"),
+    ("NODE_NAME", "spec.nodeName"),
+)
 
 
 def template(
     workload: Workload,
     *,
-    config: pulumi.Input[str] | None,
-    secret: pulumi.Input[str] | None,
+    files: Mapping[str, Sequence[core.VolumeProjectionArgs]],
+    registry: str | None,
     lock: Mapping[str, str],
+    priority: pulumi.Input[str] | None,
 ) -> core.PodTemplateSpecArgs:
-    """The pod of `workload`; `config` and `secret` are the names of the ConfigMap and the Secret with its files, `lock`
-    is what images.lock says.
+    """The pod of `workload`. `files` is what the configuration directory of each of its programs is made of, by name,
+    `lock` is what images.lock says, `registry` the mirror that images come from, `priority` the name of a class.
 
     Raises AssertionError for an extra that a pod cannot have.
     """
     asked = extras(workload)
+    on_node = asked.host or asked.every_node
+    if asked.kernel_log or (asked.paths and not on_node):
+        raise AssertionError(f"{workload.name}: only a pod on every node sees paths of it, and none its kernel's log")
+    volumes, mounts = _directories(workload, asked)
+    containers: list[core.ContainerArgs] = []
+    for program in (workload, *workload.beside):
+        own = list(mounts)
+        # Each program finds its own files at the same path.
+        if files.get(program.name):
+            volume = CONFIG_VOLUME if program is workload else f"{CONFIG_VOLUME}-{program.name}"
+            own.append(core.VolumeMountArgs(name=volume, mount_path=CONFIG, read_only=True))
+            projected = core.ProjectedVolumeSourceArgs(sources=list(files[program.name]))
+            volumes.append(core.VolumeArgs(name=volume, projected=projected))
+        image = reference(program.program, registry, lock)
+        containers.append(_container(program, image=image, identity=asked.identity, mounts=own))
     user = workload.program.user
-    projected = _files(workload, config, secret)
-    mounts = [
-        *([core.VolumeMountArgs(name=CONFIG_VOLUME, mount_path=CONFIG, read_only=True)] if projected else []),
-        core.VolumeMountArgs(name=DATA_VOLUME, mount_path=DATA),
-        core.VolumeMountArgs(name=TMP_VOLUME, mount_path="/tmp"),  # noqa: S108 - a volume of the pod's own
-    ]
-    volumes = [
-        *([core.VolumeArgs(name=CONFIG_VOLUME, projected=projected)] if projected else []),
-        core.VolumeArgs(name=TMP_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs()),
-    ]
-    if workload.volume is None:
-        volumes.append(core.VolumeArgs(name=DATA_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs()))
-    if asked.registry:
-        # Nothing is shared between pods: in a cluster applications register by annotations. The directory exists
-        # nevertheless, so that no program stumbles over a path that is missing.
-        mounts.append(core.VolumeMountArgs(name=REGISTRY_VOLUME, mount_path=REGISTRY))
-        volumes.append(core.VolumeArgs(name=REGISTRY_VOLUME, empty_dir=core.EmptyDirVolumeSourceArgs()))
-    if asked.paths or asked.kernel_log:
-        raise AssertionError(f"{workload.name}: a pod sees all paths of its node or none, and not its kernel's log")
-    for index, path in enumerate(workload.scratch):
-        mounts.append(core.VolumeMountArgs(name=f"{SCRATCH_VOLUME}-{index}", mount_path=path))
-        volumes.append(core.VolumeArgs(name=f"{SCRATCH_VOLUME}-{index}", empty_dir=core.EmptyDirVolumeSourceArgs()))
-    if asked.host:
-        mounts.append(
-            core.VolumeMountArgs(name=HOST_VOLUME, mount_path=HOST, read_only=True, mount_propagation="HostToContainer")
-        )
-        volumes.append(core.VolumeArgs(name=HOST_VOLUME, host_path=core.HostPathVolumeSourceArgs(path="/")))
     return core.PodTemplateSpecArgs(
         metadata=meta.ObjectMetaArgs(labels=labels(workload)),
         spec=core.PodSpecArgs(
-            automount_service_account_token=False,
+            service_account_name=workload.name,
+            automount_service_account_token=bool(asked.access),
             # Variables like LOKI_PORT=tcp://… would be taken for settings by some programs.
             enable_service_links=False,
             host_pid=True if asked.host else None,
-            # What measures a node measures every node.
-            tolerations=[core.TolerationArgs(operator="Exists")] if asked.host else None,
-            termination_grace_period_seconds=STOP_SECONDS,
+            # What measures a node, or reads its logs, does so on every node.
+            tolerations=[core.TolerationArgs(operator="Exists")] if on_node else None,
+            priority_class_name=priority,
+            topology_spread_constraints=_spread(workload) if workload.replicas > 1 and not on_node else None,
+            termination_grace_period_seconds=workload.stop_seconds,
             security_context=core.PodSecurityContextArgs(
-                run_as_non_root=True,
+                run_as_non_root=user != 0,
                 run_as_user=user,
                 run_as_group=user,
                 fs_group=user,
@@ -92,21 +77,73 @@ def template(
                 fs_group_change_policy="OnRootMismatch",
                 seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
             ),
-            containers=[_container(workload, mounts, lock)],
+            containers=containers,
             volumes=volumes,
         ),
     )
 
 
-def _container(workload: Workload, mounts: list[core.VolumeMountArgs], lock: Mapping[str, str]) -> core.ContainerArgs:
+def _directories(workload: Workload, asked: Extras) -> tuple[list[core.VolumeArgs], list[core.VolumeMountArgs]]:
+    """Volumes of the pod, and where every program in it sees them; its files apart."""
+    empty = core.EmptyDirVolumeSourceArgs()
+    mounts = [
+        core.VolumeMountArgs(name=DATA_VOLUME, mount_path=DATA),
+        core.VolumeMountArgs(name=TMP_VOLUME, mount_path="/tmp"),  # noqa: S108 - a volume of the pod's own
+    ]
+    volumes = [core.VolumeArgs(name=TMP_VOLUME, empty_dir=empty)]
+    if workload.volume is None:
+        volumes.append(core.VolumeArgs(name=DATA_VOLUME, empty_dir=empty))
+    if asked.registry:
+        # Nothing is shared between pods: in a cluster applications register by annotations. The directory exists
+        # nevertheless, so that no program stumbles over a path that is missing.
+        mounts.append(core.VolumeMountArgs(name=REGISTRY_VOLUME, mount_path=REGISTRY))
+        volumes.append(core.VolumeArgs(name=REGISTRY_VOLUME, empty_dir=empty))
+    for index, path in enumerate(workload.scratch):
+        mounts.append(core.VolumeMountArgs(name=f"{SCRATCH_VOLUME}-{index}", mount_path=path))
+        volumes.append(core.VolumeArgs(name=f"{SCRATCH_VOLUME}-{index}", empty_dir=empty))
+    seen = [("/", HOST)] if asked.host else list(asked.paths)
+    for index, (path, inside) in enumerate(seen):
+        name = HOST_VOLUME if asked.host else f"{HOST_VOLUME}-{index}"
+        mounts.append(
+            core.VolumeMountArgs(name=name, mount_path=inside, read_only=True, mount_propagation="HostToContainer")
+        )
+        volumes.append(core.VolumeArgs(name=name, host_path=core.HostPathVolumeSourceArgs(path=path)))
+    return volumes, mounts
+
+
+def _spread(workload: Workload) -> list[core.TopologySpreadConstraintArgs]:
+    """Replicas in different zones and on different nodes, where there are any: a small cluster still runs them all."""
+    return [
+        core.TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key=key,
+            when_unsatisfiable="ScheduleAnyway",
+            label_selector=meta.LabelSelectorArgs(match_labels=selector(workload)),
+        )
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
+
+
+def _container(
+    workload: Workload, *, image: str, identity: bool, mounts: list[core.VolumeMountArgs]
+) -> core.ContainerArgs:
     memory = workload.resources.memory
+    # First, since later variables may name them.
+    who = [
+        core.EnvVarArgs(
+            name=name,
+            value_from=core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(api_version="v1", field_path=path)),
+        )
+        for name, path in _IDENTITY
+        if identity
+    ]
     return core.ContainerArgs(
         name=workload.name,
-        image=reference(workload.program, None, lock),
+        image=image,
         command=list(workload.program.entrypoint) or None,
         args=list(workload.args),
         working_dir=DATA,
-        env=[core.EnvVarArgs(name=name, value=value) for name, value in workload.environment.items()] or None,
+        env=[*who, *(core.EnvVarArgs(name=name, value=value) for name, value in workload.environment.items())] or None,
         ports=[
             core.ContainerPortArgs(name=port.name, container_port=port.number, protocol=port.protocol.upper())
             for port in workload.ports
@@ -137,22 +174,3 @@ def _probe(workload: Workload, *, period: int, failures: int) -> core.ProbeArgs:
         timeout_seconds=5,
         failure_threshold=failures,
     )
-
-
-def _files(
-    workload: Workload, config: pulumi.Input[str] | None, secret: pulumi.Input[str] | None
-) -> core.ProjectedVolumeSourceArgs | None:
-    """ConfigMap and Secret as one directory; None where there are neither."""
-    sources: list[core.VolumeProjectionArgs] = []
-    if config is not None:
-        items = _items(workload.files, 0o444)
-        sources.append(core.VolumeProjectionArgs(config_map=core.ConfigMapProjectionArgs(name=config, items=items)))
-    if secret is not None:
-        # Files belong to root and the pod's own group, which is what lets the program read its secrets.
-        items = _items(workload.secrets, 0o440)
-        sources.append(core.VolumeProjectionArgs(secret=core.SecretProjectionArgs(name=secret, items=items)))
-    return core.ProjectedVolumeSourceArgs(sources=sources) if sources else None
-
-
-def _items(paths: Mapping[str, object], mode: int) -> list[core.KeyToPathArgs]:
-    return [core.KeyToPathArgs(key=key_of(path), path=path, mode=mode) for path in paths]

@@ -116,7 +116,7 @@ class ProcessRuntime:
             "version": _version(workload),
             "environment": dict(workload.environment),
             "files": dict(workload.files),
-            "secrets": {path: secret_file(ref, self._secrets[ref.key]) for path, ref in given.items()},
+            "secrets": {path: secret_file(ref, self._secrets) for path, ref in given.items()},
             "generated": [path for path, ref in workload.secrets.items() if path not in given and ref.generated],
             "checks": [list(check.argv) for check in workload.checks],
             "reload": {

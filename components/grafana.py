@@ -94,6 +94,8 @@ class GrafanaContent(pulumi.ComponentResource):
 
     def _datasource(self, source: Datasource, secrets: Mapping[str, pulumi.Output[str]]) -> oss.DataSource:
         password = secrets[source.password.key] if source.password else None
+        token = secrets[source.token.key] if source.token else None
+        headers = token.apply(source.headers) if token else source.headers(None) or None
         return oss.DataSource(
             source.uid,
             uid=source.uid,
@@ -103,6 +105,7 @@ class GrafanaContent(pulumi.ComponentResource):
             url=source.url,
             is_default=source.default,
             json_data_encoded=json.dumps(source.settings, sort_keys=True),
+            http_headers=headers,
             basic_auth_enabled=bool(source.user),
             basic_auth_username=source.user or None,
             secure_json_data_encoded=password.apply(lambda value: json.dumps({"basicAuthPassword": value}))

@@ -9,7 +9,7 @@ from components.runtimes import Runtime
 from specs import grafana
 from specs.stack import Stack
 
-_KINDS = {
+_KINDS: Mapping[str, str] = {
     "prometheus": "Prometheus",
     "alertmanager": "Alertmanager",
     "loki": "Loki",
@@ -25,7 +25,19 @@ _KINDS = {
     "glitchtip-worker": "GlitchTip",
     "glitchtip-postgres": "GlitchTip",
     "glitchtip-redis": "GlitchTip",
+    "agent": "Collector",
+    "sampler": "Collector",
+    "loki-read": "Loki",
+    "loki-write": "Loki",
+    "loki-backend": "Loki",
 }
+_FAMILIES: Mapping[str, str] = {"prometheus-shard": "Prometheus", "thanos": "Thanos"}
+"""By how the names of their workloads begin."""
+
+
+def _kind(name: str) -> str:
+    family = next((kind for beginning, kind in _FAMILIES.items() if name.startswith(f"{beginning}-")), "Exporter")
+    return _KINDS.get(name, family)
 
 
 class ObservabilityStack(pulumi.ComponentResource):
@@ -48,11 +60,13 @@ class ObservabilityStack(pulumi.ComponentResource):
         super().__init__("observability:index:ObservabilityStack", name, {}, opts)
         for line in stack.left_out:
             pulumi.log.warn(line, self)
+        if stack.capacity:
+            pulumi.log.info(stack.capacity.line, self)
+            for note in stack.capacity.notes:
+                pulumi.log.warn(note, self)
         child = pulumi.ResourceOptions(parent=self)
-        parts = {
-            workload.name: Part(_KINDS.get(workload.name, "Exporter"), workload, runtime, child)
-            for workload in stack.workloads
-        }
+        parts = {workload.name: Part(_kind(workload.name), workload, runtime, child) for workload in stack.workloads}
+        runtime.connect(stack, self)
         self.urls = {workload: part.url for workload, part in parts.items()}
         self.secrets = {}
         if stack.grafana_content:

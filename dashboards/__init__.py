@@ -41,7 +41,8 @@ def render(
     """
     alerts = [alert for group in groups for alert in group.alerts if alert.threshold is not None]
     limits = Limits(alerts=tuple(alert for alert in alerts if not alert.of))
-    left_out = {path for name in absent for path in (f"exporters/exporter-{name}.json", f"observability/{name}.json")}
+    paths = ("exporters/exporter-{}.json", "observability/{}.json", "cluster/{}.json")
+    left_out = {path.format(name) for name in absent for path in paths}
     own = {path: board for path, board in _modules(limits).items() if path not in left_out}
     found = {**own, **of_systems.render(systems, alerts, limits)}
     taken: dict[str, str] = {}

@@ -4,60 +4,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from specs import history, messages, routing
+from specs import history, links, messages, routing
+from specs.alertmanager_alerts import NAME, PORT, monitoring
 from specs.inbox import NAME as INBOX
 from specs.model import Secret, SettingsError, key_path
-from specs.monitoring import Alert, RuleGroup, to_yaml
-from specs.part import Context, Monitoring
+from specs.monitoring import to_yaml
+from specs.part import Context
 from specs.programs import ALERTMANAGER
 from specs.routing import DEAD_MANS_SWITCH, NOBODY, WATCHDOG, Route, SystemRoutes, Tree
-from specs.settings import KEY, MuteTime, Receiver, Severity
-from specs.workload import CONFIG, DATA, Check, Port, Probe, Reload, Resources, SecretRef, Volume, Workload
+from specs.settings import KEY, MuteTime, Receiver
+from specs.workload import CONFIG, DATA, Check, Identity, Port, Probe, Reload, Resources, SecretRef, Volume, Workload
 
 __all__ = ["NAME", "PORT", "WATCHDOG", "configuration", "monitoring", "tree", "workload"]
 
-NAME = "alertmanager"
-PORT = 9093
+GOSSIP = 9094
 NO_ROUTES: Mapping[str, SystemRoutes] = MappingProxyType({})
-
-
-def monitoring(context: Context) -> Monitoring:
-    """How Alertmanager is watched."""
-    return Monitoring(
-        jobs=(context.job(NAME, PORT),),
-        groups=(
-            RuleGroup(
-                name=NAME,
-                alerts=(
-                    Alert(
-                        name="AlertmanagerConfigReloadFailed",
-                        expr="alertmanager_config_last_reload_successful == 0",
-                        for_="5m",
-                        severity=Severity.CRITICAL,
-                        summary="Alertmanager runs on an old configuration",
-                        description="The last reload of {{ $labels.instance }} failed: new routes and receivers are not in effect (successful is {{ $value }}).",
-                        action="Read Alertmanager's log for the line it refuses, mend the stack file, deploy again.",
-                    ),
-                    Alert(
-                        name="AlertmanagerNotificationsFailing",
-                        # A group that fails counts once an interval, 5 minutes: the window holds several. It waits as long as
-                        # it looks back, so that a failure that is followed by none is not told.
-                        expr="""
-sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_failed_total[20m]))
-/
-sum by (app, environment, instance, integration, service) (rate(alertmanager_notifications_total[20m]) > 0)
-> $threshold""",
-                        threshold=0.01,
-                        for_="20m",
-                        severity=Severity.CRITICAL,
-                        summary="Notifications by {{ $labels.integration }} do not arrive",
-                        description="{{ $value | humanizePercentage }} of the notifications by {{ $labels.integration }} failed in 20 minutes (limit $threshold).",
-                        action="Read Alertmanager's log: it names the receiver and the answer it got. Check the secret and the address.",
-                    ),
-                ),
-            ),
-        ),
-    )
 
 
 def _secret_path(receiver: str, channel: str) -> str:
@@ -218,21 +179,44 @@ def configuration(
     }, secrets
 
 
+def _gossip(context: Context) -> tuple[str, ...]:
+    """How replicas find each other, so that each notification is sent once and a silence holds at all of them."""
+    replicas = context.scale.alertmanager
+    if replicas == 1:
+        # An empty address also keeps the port shut.
+        return ("--cluster.listen-address=",)
+    return (
+        f"--cluster.listen-address={context.addresses.listen(GOSSIP)}",
+        # By itself it would look for a private address, and find none on clusters that have others.
+        f"--cluster.advertise-address=[$(POD_IP)]:{GOSSIP}",
+        # Addresses of pods are used again: another stack's must not be joined by accident.
+        f"--cluster.label={NAME}.{context.settings.kubernetes.namespace}",
+        *(f"--cluster.peer={peer}" for peer in context.addresses.each(NAME, GOSSIP, replicas)),
+    )
+
+
 def workload(context: Context, inbox: str | None, *, routes: Mapping[str, SystemRoutes] = NO_ROUTES) -> Workload:
     """Alertmanager with the routes of the settings, and those of the profiles of systems by the system's name."""
     config, secrets = configuration(context, inbox, routes)
+    several = context.scale.alertmanager > 1
     return Workload(
         name=NAME,
         program=context.program(ALERTMANAGER),
         summary="groups alerts and tells people",
-        ports=(Port(name="http", number=PORT, published=True),),
+        ports=(
+            Port(name="http", number=PORT, published=True),
+            *(
+                (Port(name="gossip", number=GOSSIP), Port(name="gossip-udp", number=GOSSIP, protocol="udp"))
+                if several
+                else ()
+            ),
+        ),
         args=(
             f"--config.file={CONFIG}/alertmanager.yml",
             f"--storage.path={DATA}",
             f"--web.listen-address={context.addresses.listen(PORT)}",
-            f"--web.external-url=http://{context.addresses.outside(NAME, PORT)}",
-            # One replica does not gossip; an empty address also keeps port 9094 shut.
-            "--cluster.listen-address=",
+            f"--web.external-url={links.public_url(context, NAME) or 'http://' + context.addresses.outside(NAME, PORT)}",
+            *_gossip(context),
             *history.ALERTMANAGER_ARGS,
         ),
         files={"alertmanager.yml": to_yaml(config), messages.FILE: messages.TEMPLATES},
@@ -246,5 +230,8 @@ def workload(context: Context, inbox: str | None, *, routes: Mapping[str, System
         ),
         resources=Resources(memory="128Mi", cpu="50m"),
         volume=Volume("1Gi"),
+        extras=(Identity(),) if several else (),
+        replicas=context.scale.alertmanager,
+        peers=("gossip", "gossip-udp") if several else (),
         page="/#/alerts",
     )

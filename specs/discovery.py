@@ -1,5 +1,6 @@
 """What Prometheus finds by asking a cluster's API server, and how."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,33 @@ def own_pods(namespace: str, workload: str, port: int) -> Discovery:
                 "action": "drop",
             },
             *POD,
+            take("__meta_kubernetes_pod_name", "instance", replacement=f"$1:{port}"),
+        ),
+    )
+
+
+ENDED = {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Succeeded|Failed", "action": "drop"}
+"""A pod that has ended keeps its last address."""
+INITIAL = {"source_labels": ["__meta_kubernetes_pod_container_init"], "regex": "true", "action": "drop"}
+"""Init containers have no ports that stay."""
+
+
+def labelled_pods(namespace: str, labels: Mapping[str, str], port: int) -> Discovery:
+    """Pods of a namespace with these labels, each by its own address at `port`, whether or not they declare it."""
+    names = [f"__meta_kubernetes_pod_label_{re.sub('[^a-zA-Z0-9_]', '_', label)}" for label in labels]
+    address = ((r"([\d.]+)", f"$1:{port}"), (r"([\da-fA-F]*:[\da-fA-F:]*)", f"[$1]:{port}"))
+    return Discovery(
+        role="pod",
+        namespaces=(namespace,),
+        relabel=(
+            keep(";".join(map(re.escape, labels.values())), *names),
+            ENDED,
+            INITIAL,
+            *(take("__meta_kubernetes_pod_ip", "__address__", *each) for each in address),
+            # Not the container: a pod is found once for each port that its containers declare, and these are one target.
+            take("__meta_kubernetes_namespace", "namespace"),
+            take("__meta_kubernetes_pod_name", "pod"),
+            take("__meta_kubernetes_pod_node_name", "node"),
             take("__meta_kubernetes_pod_name", "instance", replacement=f"$1:{port}"),
         ),
     )
@@ -130,7 +158,11 @@ def scrape(job: ScrapeJob) -> dict[str, Any]:
     fixed = [{"target_label": label, "replacement": value} for label, value in job.labels.items()]
     token: dict[str, Any] = {
         "scheme": "https",
-        "tls_config": {"ca_file": AUTHORITY},
+        "tls_config": {
+            "ca_file": AUTHORITY,
+            **({"server_name": found.server_name} if found.server_name else {}),
+            **({} if found.verified else {"insecure_skip_verify": True}),
+        },
         "authorization": {"credentials_file": TOKEN},
     }
     return {
@@ -154,4 +186,5 @@ def asks_for(jobs: Mapping[str, ScrapeJob] | tuple[ScrapeJob, ...]) -> tuple[Api
     rules = [ApiRule(resources=core)] if core else []
     if "endpointslice" in roles:
         rules.append(ApiRule(groups=("discovery.k8s.io",), resources=("endpointslices",)))
-    return tuple(rules)
+    rights = [right for job in each if job.discovery for right in job.discovery.rights]
+    return (*rules, *dict.fromkeys(rights))

@@ -9,7 +9,7 @@ from specs.monitoring import Alert, RuleGroup
 from specs.part import Context, Monitoring
 from specs.programs import GLITCHTIP, GLITCHTIP_POSTGRES, GLITCHTIP_REDIS
 from specs.settings import Severity
-from specs.workload import CONFIG, Outward, Port, Probe, Resources, SecretRef, Volume, Workload
+from specs.workload import CONFIG, Dials, Outward, Port, Probe, Resources, SecretRef, Volume, Workload
 
 NAME = "glitchtip"
 PORT = 8010
@@ -218,6 +218,7 @@ def _worker(context: Context) -> Workload:
         # It waits for the web server's first start.
         probe=Probe(port="metrics", path="/metrics", start_seconds=360),
         resources=Resources(memory="512Mi", cpu="100m"),
+        extras=(Dials((443,), "webhooks that people enter in GlitchTip"),),
         page="/metrics",
     )
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NotRequired, TypedDict, cast
 
-from specs import alertmanager, elk, jaeger, loki, prometheus
+from specs import alertmanager, elk, grafana_server, jaeger, links, loki, prometheus
 from specs.model import SettingsError
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
@@ -25,16 +25,6 @@ DEPLOYMENTS = "deployments"
 START_SECONDS = 120
 """How long a first start may take: it makes the database."""
 
-_START = """
-if [ -s grafana.db ]; then
-  grafana cli --homepath=/usr/share/grafana admin reset-admin-password --password-from-stdin \
-    < ../config/secrets/admin-password > /dev/null || echo "the administrator keeps the password of an earlier start" >&2
-fi
-exec grafana "$@"
-"""
-"""How the container starts. Grafana itself takes the password only while it makes its database; a stack that kept its
-data over a `destroy`, or was given another password, could not log in otherwise."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Datasource:
@@ -51,11 +41,28 @@ class Datasource:
     user: str = ""
     """Login by basic authentication; empty: none."""
     password: SecretRef | None = None
+    token: SecretRef | None = None
+    """Login by bearer token; None: none."""
+    tenant: str = ""
+    """Whose data are asked for, where a store has several tenants."""
 
     @property
     def name(self) -> str:
         """What people see."""
         return self.uid.capitalize()
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """What it logs in with, by kind."""
+        found = {"password": self.password, "token": self.token}
+        return {kind: ref for kind, ref in found.items() if ref}
+
+    def headers(self, token: str | None) -> Mapping[str, str]:
+        """Headers of each request; `token` is the token, or what stands for it."""
+        return {
+            **({"X-Scope-OrgID": self.tenant} if self.tenant else {}),
+            **({"Authorization": f"Bearer {token}"} if token is not None else {}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +92,7 @@ class Content:
 
     def secrets(self) -> tuple[SecretRef, ...]:
         """Every secret that the provider needs."""
-        return (self.login, *(source.password for source in self.datasources if source.password))
+        return (self.login, *(ref for source in self.datasources for ref in source.secrets.values()))
 
 
 def delivery(settings: Settings) -> Delivery:
@@ -98,7 +105,8 @@ def delivery(settings: Settings) -> Delivery:
 
 def address(context: Context) -> str:
     """The URL that people and the provider open, without a slash at its end."""
-    return (context.settings.grafana.url or f"http://{context.addresses.outside(NAME, PORT)}").rstrip("/")
+    elsewhere = context.settings.grafana.url or links.public_url(context, NAME)
+    return (elsewhere or f"http://{context.addresses.outside(NAME, PORT)}").rstrip("/")
 
 
 def _login(context: Context) -> SecretRef:
@@ -172,16 +180,17 @@ def datasources(context: Context) -> tuple[Datasource, ...]:
     """
     elsewhere = context.settings.grafana
 
-    def reach(name: str, port: int) -> str:
+    def reach(name: str, port: int, part: str = "") -> str:
+        """URL of the datasource `name`, which asks the workload `part`, by default the one of its name."""
         if elsewhere.url is None:
-            return f"http://{context.addresses.dial(name, port)}"
-        return elsewhere.datasources.get(name) or f"http://{context.addresses.outside(name, port)}"
+            return f"http://{context.addresses.dial(part or name, port)}"
+        return elsewhere.datasources.get(name) or f"http://{context.addresses.outside(part or name, port)}"
 
     found = (
         Datasource(
             uid=prometheus.NAME,
             kind="prometheus",
-            url=reach(prometheus.NAME, prometheus.PORT),
+            **_of_metrics(context, reach),
             settings={
                 "httpMethod": "POST",
                 "timeInterval": context.settings.scrape_interval,
@@ -193,7 +202,7 @@ def datasources(context: Context) -> tuple[Datasource, ...]:
         Datasource(
             uid=loki.NAME,
             kind="loki",
-            url=reach(loki.NAME, loki.PORT),
+            url=reach(loki.NAME, loki.query_address(context)[1], loki.query_address(context)[0]),
             settings={
                 "derivedFields": [
                     {
@@ -256,13 +265,45 @@ def datasources(context: Context) -> tuple[Datasource, ...]:
     return found
 
 
+class _Metrics(TypedDict):
+    """Where metrics are asked for, and by whom."""
+
+    url: str
+    user: NotRequired[str]
+    password: NotRequired[SecretRef | None]
+    token: NotRequired[SecretRef | None]
+    tenant: NotRequired[str]
+
+
+def _of_metrics(context: Context, reach: Callable[[str, int, str], str]) -> _Metrics:
+    """The stack's own, or wherever samples are sent to that also answers questions."""
+    part, port = prometheus.query_address(context)
+    remote, elsewhere = context.settings.remote_write, context.settings.grafana
+    if remote is None or remote.query_url is None or prometheus.NAME in elsewhere.datasources:
+        return {"url": reach(prometheus.NAME, port, part)}
+    return {
+        "url": remote.query_url.rstrip("/"),
+        "user": remote.username or "",
+        "password": remote.password.ref if remote.password else None,
+        "token": remote.token.ref if remote.token else None,
+        "tenant": remote.tenant or "",
+    }
+
+
 def provisioned(sources: Iterable[Datasource], secrets: Mapping[str, str]) -> dict[str, Any]:
     """The datasources as the file that Grafana reads: nothing editable. `secrets`: path of each password's file, by key."""
 
     def entry(source: Datasource) -> dict[str, Any]:
         login: dict[str, Any] = {"basicAuth": True, "basicAuthUser": source.user} if source.user else {}
-        if source.password:
-            login["secureJsonData"] = {"basicAuthPassword": f"$__file{{{secrets[source.password.key]}}}"}
+        read = {kind: f"$__file{{{secrets[ref.key]}}}" for kind, ref in source.secrets.items()}
+        headers = source.headers(read.get("token"))
+        named = {f"httpHeaderName{index}": name for index, name in enumerate(headers, 1)}
+        hidden = {
+            **({"basicAuthPassword": read["password"]} if source.password else {}),
+            **{f"httpHeaderValue{index}": value for index, value in enumerate(headers.values(), 1)},
+        }
+        if hidden:
+            login["secureJsonData"] = hidden
         return {
             "name": source.name,
             "uid": source.uid,
@@ -271,7 +312,7 @@ def provisioned(sources: Iterable[Datasource], secrets: Mapping[str, str]) -> di
             "url": source.url,
             "isDefault": source.default,
             "editable": False,
-            "jsonData": _escaped(source.settings),
+            "jsonData": _escaped({**source.settings, **named}),
             **login,
         }
 
@@ -363,7 +404,8 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
     config, data = (CONFIG, DATA) if context.on_one_machine else ("/workload/config", "/workload/data")
     sources = datasources(context)
     secrets = {"secrets/admin-password": _login(context)}
-    secrets |= {f"secrets/{source.uid}-password": source.password for source in sources if source.password}
+    secrets |= {f"secrets/{source.uid}-{kind}": ref for source in sources for kind, ref in source.secrets.items()}
+    secrets |= grafana_server.secrets(context)
     paths = {ref.key: f"{config}/{path}" for path, ref in secrets.items()}
     files = {"provisioning/datasources/stack.yml": to_yaml(provisioned(sources, paths))}
     of_files = delivery(context.settings) is Delivery.FILES
@@ -377,7 +419,7 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
         name=NAME,
         program=replace(program, binary="python", behind=GRAFANA.binary)
         if context.on_one_machine
-        else replace(program, entrypoint=("sh", "-c", _START, NAME)),
+        else replace(program, entrypoint=("sh", "-c", grafana_server.start(context), NAME)),
         summary="shows metrics, logs, traces and alerts",
         ports=(Port(name="http", number=PORT, published=True),),
         # Grafana makes paths absolute from its installation, not from its working directory.
@@ -407,12 +449,14 @@ def workload(context: Context, dashboards: Mapping[str, Mapping[str, Any]]) -> W
             "GF_PLUGINS_PREINSTALL_AUTO_UPDATE": "false",
             "GF_LOG_MODE": "console",
             "GF_LOG_LEVEL": "warn",
+            **grafana_server.environment(context, f"{config}/secrets"),
         },
         files=files,
         secrets=secrets,
         probe=Probe(port="http", path="/api/health", start_seconds=START_SECONDS),
         resources=Resources(memory="512Mi", cpu="100m"),
-        volume=Volume("5Gi"),
+        volume=None if context.settings.grafana.database else Volume("5Gi"),
+        replicas=context.scale.grafana,
     )
 
 

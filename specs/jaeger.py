@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from specs import telemetry
-from specs.model import seconds
+from specs import jaeger_storage, telemetry
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import JAEGER
@@ -66,6 +65,15 @@ and on (environment) sum by (environment) (rate({__name__=~"otelcol_receiver_acc
     )
 
 
+def exporter(context: Context, storage: str = "") -> dict[str, Any]:
+    """What hands spans on to Jaeger; what waits is kept by the extension `storage`."""
+    return {
+        "endpoint": context.addresses.dial(NAME, OTLP),
+        "tls": {"insecure": True},
+        **({"sending_queue": {"storage": storage}, **telemetry.patient(context)} if storage else {}),
+    }
+
+
 def configuration(context: Context) -> dict[str, Any]:
     """`jaeger.yml` as a value: the form of Jaeger 2, which is the OpenTelemetry Collector's."""
     addresses = context.addresses
@@ -84,27 +92,17 @@ def configuration(context: Context) -> dict[str, Any]:
                 "http": {"endpoint": addresses.listen(UI)},
                 "grpc": {"endpoint": addresses.listen(GRPC)},
             },
-            "jaeger_storage": {
-                "backends": {
-                    "main": {
-                        "badger": {
-                            "directories": {"keys": "keys", "values": "values"},
-                            "ephemeral": False,
-                            # Badger takes Go's durations, which end at hours.
-                            "ttl": {"spans": f"{max(1, round(seconds(context.settings.retention.traces) / 3600))}h"},
-                        }
-                    }
-                }
-            },
+            "jaeger_storage": {"backends": {"main": jaeger_storage.backend(context.settings)}},
         },
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": addresses.listen(OTLP)}}}},
+        "receivers": {"otlp": {"protocols": {"grpc": telemetry.takes(context, OTLP)}}},
         "processors": {"batch": {"timeout": "1s"}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "main"}},
     }
 
 
 def workload(context: Context) -> Workload:
-    """Jaeger as one process on badger."""
+    """Jaeger with its page: one process on badger, or any number that share a store which exists elsewhere."""
+    own = context.settings.traces.store == "badger"
     return Workload(
         name=NAME,
         program=context.program(JAEGER),
@@ -118,8 +116,10 @@ def workload(context: Context) -> Workload:
         ),
         args=(f"--config={CONFIG}/jaeger.yml",),
         files={"jaeger.yml": to_yaml(configuration(context))},
+        secrets=jaeger_storage.secrets(context.settings),
         probe=Probe(port="health", path="/status"),
         resources=Resources(memory="512Mi", cpu="100m"),
-        volume=Volume("10Gi"),
+        volume=Volume("10Gi") if own else None,
         page="/search",
+        replicas=context.scale.jaeger,
     )

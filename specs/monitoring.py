@@ -10,6 +10,7 @@ import yaml
 
 from specs.model import SettingsError
 from specs.settings import KEY, Override, Severity
+from specs.workload import ApiRule
 
 ENVIRONMENT = "environment"
 """Stands in the place of a system in the names of alerts that are of none."""
@@ -103,6 +104,12 @@ class Discovery:
     """What samples are kept: `metric_relabel_configs`."""
     by_token: bool = False
     """Whether the target is scraped by TLS with the cluster's authority, and told Prometheus' token."""
+    rights: tuple[ApiRule, ...] = ()
+    """What the token must allow for the target to answer."""
+    server_name: str = ""
+    """What the target's certificate is for, where that is not its address."""
+    verified: bool = True
+    """Whether the target's certificate must be of the cluster's authority."""
     honor_labels: bool = False
     """Whether labels of the samples win over those of the target."""
 

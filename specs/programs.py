@@ -22,6 +22,8 @@ ALERTMANAGER = Program(
     binary="alertmanager",
     client="wget",
 )
+# renovate: datasource=docker depName=thanosio/thanos
+THANOS = Program(name="thanos", image="quay.io/thanos/thanos", version="v0.42.5", binary="thanos", client="wget")
 # renovate: datasource=docker depName=grafana/loki
 LOKI = Program(name="loki", image="docker.io/grafana/loki", version="3.7.6", binary="loki")
 # renovate: datasource=docker depName=jaegertracing/jaeger
@@ -87,6 +89,13 @@ JSON_EXPORTER = Program(
 # renovate: datasource=docker depName=ghcr.io/google/cadvisor
 CADVISOR = Program(
     name="cadvisor", image="ghcr.io/google/cadvisor", version="0.60.6", binary="cadvisor", user=0, client="wget"
+)
+# renovate: datasource=docker depName=registry.k8s.io/kube-state-metrics/kube-state-metrics
+KUBE_STATE_METRICS = Program(
+    name="kube-state-metrics",
+    image="registry.k8s.io/kube-state-metrics/kube-state-metrics",
+    version="v2.20.0",
+    binary="kube-state-metrics",
 )
 # What fills volumes before a program starts, on Docker (docs/docker.md).
 # renovate: datasource=docker depName=busybox

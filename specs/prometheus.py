@@ -1,346 +1,108 @@
-"""Prometheus: scrapes, stores and evaluates."""
+"""Prometheus: scrapes, stores and evaluates; how many of it, and what they send elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from specs import alertmanager, console, discovery
+from specs import alertmanager, console, discovery, prometheus_alerts, sizing, thanos
 from specs.model import size_bytes
-from specs.monitoring import Alert, RuleGroup, ScrapeJob, rule_files, to_yaml
-from specs.part import APP, Context, Monitoring
+from specs.monitoring import RuleGroup, ScrapeJob, rule_files, to_yaml
+from specs.part import Context, Monitoring
 from specs.programs import PROMETHEUS
-from specs.settings import Severity
+from specs.prometheus_alerts import APPLICATIONS, NAME
 from specs.workload import (
     CONFIG,
     DATA,
     REGISTRY,
     ApiAccess,
     Check,
+    Extra,
+    Identity,
     Outward,
     Port,
     Probe,
     Registry,
     Reload,
     Resources,
+    SecretRef,
     Volume,
     Workload,
 )
 
-NAME = "prometheus"
+__all__ = [
+    "APPLICATIONS",
+    "NAME",
+    "PORT",
+    "configuration",
+    "monitoring",
+    "query_address",
+    "query_url",
+    "receivers",
+    "settings_volume",
+    "shards",
+    "workload",
+    "workloads",
+]
+
 PORT = 9090
-APPLICATIONS = "applications"
-"""Scrape job of the targets that applications register themselves."""
+_WHOLE = frozenset({NAME, alertmanager.NAME, *thanos.JOBS})
+"""Jobs that the first shard scrapes alone: what the rules are about that each Prometheus evaluates itself."""
+_REMOTE_LOGIN = "secrets/remote-write"
+"""Password or token of the store that samples are sent to, below the configuration."""
 
 
-_WHO = "app, environment, service"
+def shards(context: Context) -> tuple[str, ...]:
+    """Names of the workloads, one for each part of the targets; the first takes what is pushed."""
+    return (NAME, *(f"{NAME}-shard-{number}" for number in range(1, context.scale.shards)))
+
+
+def query_address(context: Context) -> tuple[str, int]:
+    """Workload and port of what answers queries over every replica and shard."""
+    return (NAME, PORT) if context.settings.thanos is None else (thanos.FRONTEND, thanos.HTTP_PORT)
+
+
+def query_url(context: Context) -> str:
+    """URL at which dashboards ask for metrics, wherever the history is kept."""
+    remote = context.settings.remote_write
+    if remote and remote.query_url:
+        return remote.query_url.rstrip("/")
+    return f"http://{context.addresses.dial(*query_address(context))}"
+
+
+def receivers(context: Context) -> tuple[str, ...]:
+    """`host:port` of everything that must be pushed each sample, since replicas tell each other nothing."""
+    return thanos.each(context, NAME, PORT, context.scale.prometheus)
 
 
 def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
-    """How Prometheus is watched, and through it everything that `jobs` scrape."""
-    names = sorted({*(job.name for job in jobs if not job.through), NAME})
+    """How Prometheus is watched, and Thanos, and through them everything that `jobs` scrape."""
+    long_term = thanos.monitoring(context, shards(context))
+    names = sorted({*(job.name for job in (*jobs, *long_term.jobs) if not job.through), NAME})
+    sent = (prometheus_alerts.remote_write(),) if context.settings.remote_write else ()
     return Monitoring(
-        jobs=(context.job(NAME, PORT),),
-        groups=(
-            RuleGroup(
-                name="stack",
-                alerts=(
-                    Alert(
-                        name=alertmanager.WATCHDOG,
-                        expr="vector(1)",
-                        severity=Severity.INFO,
-                        app=APP,
-                        service=NAME,
-                        summary="Alerting works",
-                        description="Always firing ({{ $value }}). When it stops arriving, Prometheus, Alertmanager or the way between them is broken.",
-                        action="Nothing while it fires. When the dead man's switch misses it: look at Prometheus, then at Alertmanager, then at the network between.",
-                    ),
-                    Alert(
-                        name="ServiceDown",
-                        expr="up == 0",
-                        for_="1m",
-                        severity=Severity.CRITICAL,
-                        summary="{{ $labels.job }} at {{ $labels.instance }} is down",
-                        description="Prometheus could not scrape {{ $labels.instance }} of job {{ $labels.job }} for a minute (up is {{ $value }}).",
-                        action="See whether the process runs and answers on the address named; its log tells why not. A target that is gone for good belongs out of its registration.",
-                    ),
-                    *(
-                        Alert(
-                            name="TargetMissing",
-                            expr=f'absent(up{{job="{name}"}})',
-                            for_="5m",
-                            severity=Severity.CRITICAL,
-                            app=APP,
-                            service=name,
-                            summary=f"Nothing of {name} is scraped any more",
-                            description=f"No target of the job {name} has existed for 5 minutes (absent is {{{{ $value }}}}).",
-                            action="The job vanished from Prometheus' configuration, or service discovery finds nothing. Compare what runs with what the stack declares.",
-                        )
-                        for name in names
-                    ),
-                    Alert(
-                        name="SystemDown",
-                        # ServiceDown pages for each target. This says that no other is left, and never without it: it silences the symptoms.
-                        expr=f"""
-max by ({_WHO}) (up{{probe=""}}) == 0
-and on ({_WHO}) ALERTS{{alertname="ServiceDown", alertstate="firing"}}""",
-                        severity=Severity.INFO,
-                        summary="Nothing of {{ $labels.service }} of {{ $labels.app }} is up",
-                        description="Every target of {{ $labels.service }} of {{ $labels.app }} has been down for a minute (the best up is {{ $value }}).",
-                        action="Nothing of its own: follow ServiceDown. While this fires, the other alerts of the same service are held back.",
-                    ),
-                    Alert(
-                        name="JobVanished",
-                        # A target that is down is still there. Applications that deregister do so on purpose.
-                        expr=f'group by ({_WHO}, job) (up{{job!="{APPLICATIONS}"}} offset 1h) unless on ({_WHO}, job) up',
-                        for_="5m",
-                        severity=Severity.WARNING,
-                        summary="Job {{ $labels.job }} of {{ $labels.app }} is not scraped any more",
-                        description="An hour ago it had targets, now it has none ({{ $value }} group is gone): its alerts are blind.",
-                        action="When it was taken out on purpose, this ends within the hour. Else compare the stack file with the one before.",
-                    ),
-                    Alert(
-                        name="TargetFlapping",
-                        expr='changes(up{probe=""}[30m]) > $threshold',
-                        threshold=5,
-                        severity=Severity.WARNING,
-                        summary="{{ $labels.job }} at {{ $labels.instance }} comes and goes",
-                        description="It changed {{ $value }} times between up and down in half an hour (limit $threshold).",
-                        action="A process that keeps crashing, or a page of metrics that is close to its timeout: its log and TargetSlow tell which.",
-                    ),
-                    Alert(
-                        name="TargetSlow",
-                        # Ten seconds are Prometheus' timeout: what takes longer is lost. A probe has a limit of its own.
-                        expr='scrape_duration_seconds{probe="", job!="json"} > $threshold and up == 1',
-                        threshold=8,
-                        for_="5m",
-                        severity=Severity.WARNING,
-                        summary="{{ $labels.job }} at {{ $labels.instance }} takes long to give its metrics",
-                        description="A scrape takes {{ $value | humanizeDuration }} (limit $threshold s), and at 10 s it is lost.",
-                        action="It has too many series (TargetSeriesMany), or computes them while it is asked: time its page by hand.",
-                    ),
-                    Alert(
-                        name="TargetSeriesMany",
-                        expr="scrape_samples_post_metric_relabeling > $threshold",
-                        threshold=20000,
-                        for_="15m",
-                        severity=Severity.INFO,
-                        summary="{{ $labels.job }} at {{ $labels.instance }} has very many series",
-                        description="It exposes {{ $value | humanize }} series (limit $threshold).",
-                        action="Find the label with very many values: a user, a URL or an id belongs into a log line or a trace.",
-                    ),
-                    Alert(
-                        name="PartRestarting",
-                        expr=f'changes(process_start_time_seconds{{app="{APP}"}}[1h]) > $threshold',
-                        threshold=2,
-                        severity=Severity.WARNING,
-                        summary="{{ $labels.job }} of the stack keeps restarting",
-                        description="{{ $labels.instance }} started {{ $value }} times in an hour (limit $threshold).",
-                        action="The end of its log before each start says why; want of memory shows in the kernel's log only.",
-                    ),
-                    Alert(
-                        name="PartFileDescriptorsLow",
-                        expr=f'process_open_fds{{app="{APP}"}} / (process_max_fds{{app="{APP}"}} > 0) > $threshold',
-                        threshold=0.8,
-                        for_="10m",
-                        severity=Severity.WARNING,
-                        summary="{{ $labels.job }} of the stack runs out of file descriptors",
-                        description="{{ $value | humanizePercentage }} of what it may open is open (limit $threshold).",
-                        action="Raise the limit of open files, and look for connections that it keeps (ls /proc/<pid>/fd).",
-                    ),
-                ),
-            ),
-            RuleGroup(
-                name=NAME,
-                alerts=(
-                    Alert(
-                        name="PrometheusConfigReloadFailed",
-                        expr="prometheus_config_last_reload_successful == 0",
-                        for_="5m",
-                        severity=Severity.CRITICAL,
-                        summary="Prometheus runs on an old configuration",
-                        description="The last reload of {{ $labels.instance }} failed: new rules and targets are not in effect (successful is {{ $value }}).",
-                        action="Read Prometheus' log for what it refuses, mend it, deploy again.",
-                    ),
-                    Alert(
-                        name="PrometheusRuleFailures",
-                        expr="increase(prometheus_rule_evaluation_failures_total[5m]) > $threshold",
-                        threshold=0,
-                        for_="5m",
-                        severity=Severity.CRITICAL,
-                        summary="Rules of {{ $labels.rule_group }} cannot be evaluated",
-                        description="{{ $value | humanize }} evaluations failed in 5 minutes: the alerts of that group are blind.",
-                        action="Open the rule group in Prometheus; the last error stands beside the rule.",
-                    ),
-                    Alert(
-                        name="PrometheusNotificationsFailing",
-                        expr="rate(prometheus_notifications_errors_total[5m]) > $threshold",
-                        threshold=0,
-                        for_="10m",
-                        severity=Severity.CRITICAL,
-                        summary="Prometheus cannot reach Alertmanager",
-                        description="{{ $value | humanize }} notifications a second to {{ $labels.alertmanager }} fail.",
-                        action="See whether Alertmanager runs and answers at the address named.",
-                    ),
-                    Alert(
-                        name="PrometheusScrapesLosingSamples",
-                        expr="""
-increase(prometheus_target_scrapes_sample_duplicate_timestamp_total[10m])
-+ increase(prometheus_target_scrapes_sample_out_of_order_total[10m])
-+ increase(prometheus_target_scrapes_exceeded_sample_limit_total[10m]) > $threshold""",
-                        threshold=0,
-                        for_="10m",
-                        severity=Severity.WARNING,
-                        summary="Prometheus drops samples of its targets",
-                        description="{{ $value | humanize }} samples or scrapes were refused in 10 minutes.",
-                        action="Prometheus' log names the targets. Two targets that expose the same series, or a clock that jumps, are the usual reasons.",
-                    ),
-                    Alert(
-                        name="PrometheusStorageFailing",
-                        expr="increase(prometheus_tsdb_compactions_failed_total[1h]) + increase(prometheus_tsdb_wal_corruptions_total[1h]) > $threshold",
-                        threshold=0,
-                        severity=Severity.CRITICAL,
-                        summary="Prometheus cannot keep its samples in order",
-                        description="{{ $value | humanize }} compactions or WAL segments failed in an hour.",
-                        action="Look at the free space and the health of the disk below Prometheus' data directory first.",
-                    ),
-                    Alert(
-                        name="PrometheusWriteAheadLogFailing",
-                        expr="increase(prometheus_tsdb_wal_writes_failed_total[10m]) + increase(prometheus_tsdb_wal_truncations_failed_total[10m]) + increase(prometheus_tsdb_checkpoint_creations_failed_total[10m]) > $threshold",
-                        threshold=0,
-                        severity=Severity.CRITICAL,
-                        summary="Prometheus cannot write its log of new samples",
-                        description="{{ $value | humanize }} writes, truncations or checkpoints failed in 10 minutes: a restart would lose samples.",
-                        action="Look at the free space and the health of the disk below Prometheus' data directory first.",
-                    ),
-                    Alert(
-                        name="PrometheusRuleEvaluationsMissed",
-                        expr="increase(prometheus_rule_group_iterations_missed_total[5m]) > $threshold",
-                        threshold=0,
-                        for_="10m",
-                        severity=Severity.WARNING,
-                        summary="Rules of {{ $labels.rule_group }} are not evaluated in time",
-                        description="{{ $value | humanize }} evaluations were left out in 5 minutes: its alerts come late.",
-                        action="PrometheusRulesSlow names a group that takes too long; otherwise Prometheus has too little CPU.",
-                    ),
-                    Alert(
-                        name="PrometheusRulesSlow",
-                        expr="prometheus_rule_group_last_duration_seconds / (prometheus_rule_group_interval_seconds > 0) > $threshold",
-                        threshold=0.8,
-                        for_="10m",
-                        severity=Severity.WARNING,
-                        summary="Rules of {{ $labels.rule_group }} take nearly as long as their interval",
-                        description="{{ $value | humanizePercentage }} of the interval goes by (limit $threshold).",
-                        action="Split the group, record what several of its rules compute, or give Prometheus more CPU.",
-                    ),
-                    Alert(
-                        name="PrometheusNotificationsQueued",
-                        expr="""
-max by (app, environment, service, instance) (prometheus_notifications_queue_length)
-/ (max by (app, environment, service, instance) (prometheus_notifications_queue_capacity) > 0)
-> $threshold""",
-                        threshold=0.5,
-                        for_="5m",
-                        severity=Severity.WARNING,
-                        summary="Alerts wait in Prometheus for Alertmanager",
-                        description="{{ $value | humanizePercentage }} of the queue is taken (limit $threshold); when it is full, alerts are lost.",
-                        action="See whether Alertmanager answers slowly, and whether very many alerts fire at once.",
-                    ),
-                    Alert(
-                        name="PrometheusNotificationsDropped",
-                        expr="increase(prometheus_notifications_dropped_total[10m]) > $threshold",
-                        threshold=0,
-                        severity=Severity.CRITICAL,
-                        summary="Prometheus lost alerts on their way to Alertmanager",
-                        description="{{ $value | humanize }} alerts were dropped in 10 minutes; those that still fire are sent again.",
-                        action="See PrometheusNotificationsFailing and PrometheusNotificationsQueued: either nobody takes them, or there are too many.",
-                    ),
-                    Alert(
-                        name="PrometheusWithoutAlertmanager",
-                        expr="prometheus_notifications_alertmanagers_discovered == 0",
-                        for_="5m",
-                        severity=Severity.CRITICAL,
-                        summary="Prometheus knows no Alertmanager",
-                        description="{{ $labels.instance }} has {{ $value }} of them in its configuration: no alert reaches anybody.",
-                        action="Only the dead man's switch can tell this. Compare alerting in prometheus.yml with what the stack declares.",
-                    ),
-                    Alert(
-                        name="PrometheusSamplesTooLate",
-                        expr='sum by (app, environment, service, instance) (increase({__name__=~"prometheus_tsdb_too_old_samples_total|prometheus_target_scrapes_sample_out_of_bounds_total"}[10m])) > $threshold',
-                        threshold=0,
-                        for_="10m",
-                        severity=Severity.WARNING,
-                        summary="Prometheus refuses samples that come too late",
-                        description="{{ $value | humanize }} samples in 10 minutes were older than its window for late ones.",
-                        action="A clock that is wrong (HostClockSkewed), or a collector that sends what it kept for long.",
-                    ),
-                    Alert(
-                        name="PrometheusRegistrationUnreadable",
-                        expr='sum by (app, environment, service, instance) (increase({__name__=~"prometheus_sd_file_read_errors_total|prometheus_target_sync_failed_total"}[10m])) > $threshold',
-                        threshold=0,
-                        for_="5m",
-                        severity=Severity.WARNING,
-                        summary="Prometheus cannot read what an application registered",
-                        description="{{ $value | humanize }} files or targets were refused in 10 minutes: those targets are not scraped.",
-                        action="Its log names the file in the registry. It must be a JSON list of objects with targets and labels.",
-                    ),
-                    Alert(
-                        name="PrometheusSeriesGrowing",
-                        # A day ago at the same hour: load has a daily shape.
-                        expr="prometheus_tsdb_head_series / (prometheus_tsdb_head_series offset 1d > 50000) > $threshold",
-                        threshold=1.5,
-                        for_="30m",
-                        severity=Severity.INFO,
-                        summary="Prometheus has many more series than a day ago",
-                        description="It has {{ $value | humanize }} times the series of yesterday at this hour (limit $threshold).",
-                        action="/api/v1/status/tsdb names the metrics and labels with the most; TargetSeriesMany names a target.",
-                    ),
-                    Alert(
-                        name="PrometheusSeriesMany",
-                        expr="prometheus_tsdb_head_series > $threshold",
-                        threshold=2_000_000,
-                        for_="15m",
-                        severity=Severity.WARNING,
-                        summary="Prometheus has more series than it was made for",
-                        description="{{ $value | humanize }} series are in memory (limit $threshold); each takes about 4 KiB.",
-                        action="/api/v1/status/tsdb names the metrics and labels with the most. Drop them at their source, or give Prometheus more memory.",
-                    ),
-                    Alert(
-                        name="PrometheusStorageAtItsLimit",
-                        expr="prometheus_tsdb_storage_blocks_bytes / (prometheus_tsdb_retention_limit_bytes > 0) > $threshold",
-                        threshold=0.95,
-                        for_="1h",
-                        severity=Severity.INFO,
-                        summary="Prometheus' storage is at its limit, so history is shorter than asked for",
-                        description="{{ $value | humanizePercentage }} of retention.metrics_size is taken (limit $threshold): the oldest block goes before its time.",
-                        action="Raise retention.metrics_size, or look for series that nobody needs (PrometheusSeriesGrowing).",
-                    ),
-                    Alert(
-                        name="PrometheusRetentionNotApplied",
-                        # A block goes when all of it is too old, and may span a tenth of the retention.
-                        expr="(time() - prometheus_tsdb_lowest_timestamp_seconds) / (prometheus_tsdb_retention_limit_seconds > 0) > $threshold",
-                        threshold=1.25,
-                        for_="3h",
-                        severity=Severity.WARNING,
-                        summary="Prometheus keeps samples longer than it should",
-                        description="The oldest sample is {{ $value | humanize }} times as old as the retention (limit $threshold).",
-                        action="Its log says why old blocks stay: no right to delete, or compactions that fail (PrometheusStorageFailing).",
-                    ),
-                    Alert(
-                        name="PrometheusRequestsFailing",
-                        expr="""
-sum by (app, environment, service, instance) (rate(prometheus_http_requests_total{code=~"5.."}[5m]))
-/ (sum by (app, environment, service, instance) (rate(prometheus_http_requests_total[5m])) > 0.1)
-> $threshold""",
-                        threshold=0.05,
-                        for_="10m",
-                        severity=Severity.WARNING,
-                        summary="Prometheus answers with errors",
-                        description="{{ $value | humanizePercentage }} of the requests fail (limit $threshold): dashboards have holes.",
-                        action="Queries that take too long or too much memory are the usual reason: look for a dashboard over a long time.",
-                    ),
-                ),
-            ),
-        ),
+        jobs=(thanos.pods_of(context, NAME, shards(context), PORT), *long_term.jobs),
+        groups=(*prometheus_alerts.groups(names), *sent, *long_term.groups),
     )
+
+
+def _divided(job: ScrapeJob, spec: dict[str, Any], shard: int, of: int) -> dict[str, Any]:
+    """`spec` with those of the job's targets that fall to a shard."""
+    # Where another program probes, all targets have its address.
+    address = "__param_target" if job.through else "__address__"
+    steps = [
+        {"source_labels": [address], "modulus": of, "target_label": "__tmp_shard", "action": "hashmod"},
+        {"source_labels": ["__tmp_shard"], "regex": str(shard), "action": "keep"},
+    ]
+    return {**spec, "relabel_configs": [*spec.get("relabel_configs", []), *steps]}
+
+
+def _scrapes(context: Context, jobs: Sequence[ScrapeJob], shard: int) -> list[dict[str, Any]]:
+    number = context.scale.shards
+    found: list[dict[str, Any]] = []
+    for job in jobs:
+        whole = number == 1 or job.name in _WHOLE
+        if shard == 0 or not whole:
+            found.append(_scrape(job) if whole else _divided(job, _scrape(job), shard, number))
+    return found
 
 
 def _scrape(job: ScrapeJob) -> dict[str, Any]:
@@ -364,10 +126,61 @@ def _scrape(job: ScrapeJob) -> dict[str, Any]:
     return spec
 
 
-def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]:
-    """`prometheus.yml` as a value."""
+def _external_labels(context: Context, shard: int) -> dict[str, str]:
+    """What samples carry that leave this Prometheus. Thanos puts them on every series, in the place of labels of the
+    same name, and takes all but the cluster away again from what it answers."""
     settings = context.settings
-    scrapes = [_scrape(job) for job in jobs]
+    if settings.thanos is not None:
+        return thanos.external_labels(context, "${POD_NAME}", str(shard) if context.scale.shards > 1 else "")
+    replica = {thanos.REPLICA: "${POD_NAME}"} if context.scale.prometheus > 1 else {}
+    return {"cluster": settings.cluster, "environment": settings.environment, **replica}
+
+
+def _alerting(context: Context) -> dict[str, Any]:
+    managers = thanos.each(context, alertmanager.NAME, alertmanager.PORT, context.scale.alertmanager)
+    relabel = thanos.alert_relabelling(context)
+    return {
+        **({"alert_relabel_configs": relabel} if relabel else {}),
+        "alertmanagers": [{"static_configs": [{"targets": list(managers)}]}],
+    }
+
+
+def _remote_write(context: Context) -> dict[str, Any]:
+    """Where every sample is sent as well."""
+    remote = context.settings.remote_write
+    if remote is None:
+        return {}
+    login: dict[str, Any] = {}
+    if remote.token:
+        login = {"authorization": {"credentials_file": _REMOTE_LOGIN}}
+    elif remote.password:
+        login = {"basic_auth": {"username": remote.username, "password_file": _REMOTE_LOGIN}}
+    spec = {
+        "url": remote.url,
+        "name": "remote",
+        **({"headers": {"X-Scope-OrgID": remote.tenant}} if remote.tenant else {}),
+        **login,
+        "send_exemplars": True,
+        "queue_config": {
+            # A store that is busy says so, and gets it later.
+            "retry_on_http_429": True,
+            "max_shards": 50,
+            "max_backoff": "30s",
+        },
+    }
+    return {"remote_write": [spec]}
+
+
+def _login(context: Context) -> Mapping[str, SecretRef]:
+    remote = context.settings.remote_write
+    secret = (remote.token or remote.password) if remote else None
+    return {_REMOTE_LOGIN: secret.ref} if secret else {}
+
+
+def configuration(context: Context, jobs: Sequence[ScrapeJob], shard: int = 0) -> dict[str, Any]:
+    """`prometheus.yml` of a shard as a value."""
+    settings = context.settings
+    scrapes = _scrapes(context, jobs, shard)
     if not context.on_cluster:
         scrapes.append(
             {
@@ -385,19 +198,15 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
                 ],
             }
         )
-    size = settings.retention.metrics_size
+    size = sizing.metrics_size(context)
     return {
         "global": {
             "scrape_interval": settings.scrape_interval,
             "evaluation_interval": settings.evaluation_interval,
-            "external_labels": {"cluster": settings.cluster, "environment": settings.environment},
+            "external_labels": _external_labels(context, shard),
         },
         "rule_files": ["rules/*.yml"],
-        "alerting": {
-            "alertmanagers": [
-                {"static_configs": [{"targets": [context.addresses.dial(alertmanager.NAME, alertmanager.PORT)]}]}
-            ]
-        },
+        "alerting": _alerting(context),
         "otlp": {
             # What tells series of systems apart must be a label; everything else stays in target_info.
             "promote_resource_attributes": [
@@ -416,24 +225,61 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob]) -> dict[str, Any]
                 "out_of_order_time_window": "10m",
                 "retention": {
                     "time": settings.retention.metrics,
-                    **({"size": f"{size_bytes(size) // 2**20}MB"} if size else {}),
+                    **({"size": f"{size // 2**20}MB"} if size else {}),
                 },
             },
             "exemplars": {"max_exemplars": 100000},
         },
         "scrape_configs": scrapes,
+        **_remote_write(context),
     }
 
 
-def workload(
+def workloads(
     context: Context, jobs: Sequence[ScrapeJob], groups: Sequence[RuleGroup], *, runbooks: str, dashboards: str
+) -> tuple[Workload, ...]:
+    """Prometheus with every job and rule of the stack, one workload for each shard, and Thanos where it is asked for.
+
+    Where Thanos has a ruler, that evaluates the rules, except those about Thanos itself: these are evaluated by the
+    first shard, which scrapes what they are about.
+    """
+    own: tuple[RuleGroup, ...] = tuple(groups)
+    others: tuple[RuleGroup, ...] = ()
+    if thanos.has_ruler(context):
+        own = tuple(group for group in groups if group.name == thanos.GROUP)
+        others = tuple(group for group in groups if group.name != thanos.GROUP)
+    made = [
+        workload(context, jobs, () if shard else own, runbooks=runbooks, dashboards=dashboards, shard=shard)
+        for shard in range(context.scale.shards)
+    ]
+    return (*made, *thanos.parts(context, shards(context), others, runbooks=runbooks, dashboards=dashboards))
+
+
+def workload(  # noqa: PLR0913 - what a Prometheus is made of
+    context: Context,
+    jobs: Sequence[ScrapeJob],
+    groups: Sequence[RuleGroup],
+    *,
+    runbooks: str,
+    dashboards: str,
+    shard: int = 0,
 ) -> Workload:
-    """Prometheus with every job and rule of the stack."""
-    files = {"prometheus.yml": to_yaml(configuration(context, jobs)), "consoles/index.html": console.PAGE}
+    """The Prometheus of one shard, with the rules of `groups`."""
+    name = shards(context)[shard]
+    files = {"prometheus.yml": to_yaml(configuration(context, jobs, shard)), "consoles/index.html": console.PAGE}
     for path, text in rule_files(groups, runbooks=runbooks, dashboards=dashboards).items():
         files[f"rules/{path}"] = text
+    uploads = context.settings.thanos is not None
+    asks = discovery.asks_for(tuple(jobs))
+    named = context.scale.prometheus > 1 or uploads
+    extras: tuple[Extra, ...] = (
+        Registry(),
+        Outward(),
+        *([ApiAccess(asks)] if asks else []),
+        *([Identity()] if named else []),
+    )
     return Workload(
-        name=NAME,
+        name=name,
         program=context.program(PROMETHEUS),
         summary="scrapes, stores and evaluates metrics",
         ports=(Port(name="http", number=PORT, published=True),),
@@ -441,14 +287,17 @@ def workload(
             f"--config.file={CONFIG}/prometheus.yml",
             f"--storage.tsdb.path={DATA}",
             f"--web.listen-address={context.addresses.listen(PORT)}",
-            f"--web.external-url=http://{context.addresses.outside(NAME, PORT)}",
+            f"--web.external-url=http://{context.addresses.outside(name, PORT)}",
             f"--web.console.templates={CONFIG}/consoles",
             "--web.enable-lifecycle",
             "--web.enable-otlp-receiver",
             "--web.enable-remote-write-receiver",
             "--enable-feature=exemplar-storage",
+            # A block is joined with others once it is in object storage: the sidecar takes none that is joined.
+            *([f"--storage.tsdb.delay-compact-file.path={thanos.UPLOADED}"] if uploads else []),
         ),
         files=files,
+        secrets=_login(context),
         probe=Probe(port="http", path="/-/ready", start_seconds=300),
         checks=(Check(("promtool", "check", "config", "prometheus.yml")),),
         reload=Reload(
@@ -458,7 +307,10 @@ def workload(
         ),
         resources=Resources(memory="1Gi", cpu="250m"),
         volume=Volume(settings_volume(context)),
-        extras=(Registry(), Outward(), *([ApiAccess(asks)] if (asks := discovery.asks_for(tuple(jobs))) else [])),
+        extras=extras,
+        replicas=context.scale.prometheus,
+        peers=("http",) if named else (),
+        beside=(thanos.sidecar(context, PORT),) if uploads else (),
         # Built from its Go module it has no pages but this one.
         page="/consoles/index.html" if context.on_one_machine else "/targets",
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -343,6 +344,44 @@ class ExistingSecret(Model):
     """The key in it."""
 
 
+def _host(value: str) -> str:
+    if not re.fullmatch(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+", value):
+        raise ValueError(f'"{value}" is not a host (accepted: a name in small letters, like grafana.example.com)')
+    return value
+
+
+def _network_range(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise ValueError(f'"{value}" is not a range of addresses (accepted: like 10.0.0.0/16)') from None
+
+
+def _where_from(value: str) -> str:
+    return _network_range(value) if "/" in value else _namespace(value)
+
+
+def _namespace(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise ValueError(f'"{value}" is not a namespace (accepted: small letters, digits and dashes, at most 63)')
+    return value
+
+
+Range = Annotated[str, AfterValidator(_network_range), Field(examples=["10.0.0.0/16"])]
+"""A range of addresses."""
+
+
+class Filter(Model):
+    """An object that a Gateway's controller understands as a filter of requests."""
+
+    group: str
+    """API group of its kind."""
+    kind: str
+    """Its kind."""
+    name: str
+    """The object, in the namespace of the stack."""
+
+
 class Ingress(Model):
     """How people reach the parts from outside of the cluster: TLS always, and somebody who asks who they are."""
 
@@ -350,16 +389,68 @@ class Ingress(Model):
     """An Ingress for each host, or an HTTPRoute of the Gateway API."""
     class_name: str | None = None
     """Ingress class; none: the cluster's default one."""
-    gateway: str | None = None
+    gateway: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$", examples=["gateways/public"])] | None = None
     """`<namespace>/<name>` of the Gateway, for kind gateway."""
-    hosts: Mapping[Name, str] = Field(default_factory=dict[str, str])
-    """Host by part (grafana, prometheus, alertmanager, jaeger); what is not named is not reachable from outside."""
+    listener: str = "https"
+    """The Gateway's listener that ends TLS: routes are attached to no other."""
+    hosts: Annotated[Mapping[Name, Annotated[str, AfterValidator(_host)]], Field(min_length=1)]
+    """Host by part (grafana, prometheus, alertmanager, jaeger, …); what is not named is not reachable from outside."""
     tls_secret: str | None = None
-    """Kubernetes Secret with the certificate; none: the annotations make one appear, or the Gateway has it."""
+    """Kubernetes Secret with the certificate; none: cert-manager makes one for each host where the annotations ask it
+    to, or the controller or the Gateway has one."""
     annotations: Mapping[str, str] = Field(default_factory=dict[str, str])
-    """For cert-manager, oauth2-proxy and the like, on each Ingress or route."""
+    """For cert-manager and the like, on each Ingress or route."""
     users: Secret | None = None
-    """htpasswd lines of who may open the parts that have no login of their own, by ingress-nginx' annotations."""
+    """htpasswd lines of who may open the parts that have no login of their own; the controller is ingress-nginx."""
+    guard: Mapping[str, str] = Field(default_factory=dict[str, str])
+    """Further annotations of the parts that have no login of their own, by which the controller asks people who they
+    are: oauth2-proxy's address, a middleware."""
+    filter: Filter | None = None
+    """What does so on routes of a Gateway."""
+    trusted: bool = False
+    """Whether something before the controller knows already who people are (a VPN, a policy of the Gateway), so that
+    parts without a login may be reached without a question."""
+    controller: tuple[Annotated[str, AfterValidator(_where_from), Field(examples=["ingress-nginx"])], ...] = ()
+    """Where the controller's requests come from: its namespace, or ranges of a load balancer's addresses. None: the
+    namespace of the Gateway, or from anywhere."""
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "Ingress":
+        hosts = list(self.hosts.values())
+        for part, host in self.hosts.items():
+            if hosts.count(host) > 1:
+                raise problem_at(f'"{host}" is the host of two parts (accepted: one of its own each)', "hosts", part)
+        if self.kind == "gateway" and self.gateway is None:
+            raise problem_at("required with kind gateway, but missing (accepted: <namespace>/<name>)", "gateway")
+        others = ("class_name", "tls_secret", "users", "guard") if self.kind == "gateway" else ("gateway", "filter")
+        for key in others:
+            if getattr(self, key):
+                raise problem_at(f"not with kind {self.kind} (accepted: with the other kind)", key)
+        if self.users and self.guard:
+            raise problem_at("one way to ask (accepted: users, or guard)", "guard")
+        return self
+
+
+def _refuse_words(value: object) -> None:
+    """Words for what is switched on and off, or has settings."""
+    if isinstance(value, str):
+        raise ValueError("text is neither of its values (accepted: true, false, or a mapping with its settings)")  # noqa: TRY004 - what pydantic takes
+
+
+def _switch(value: object) -> object:
+    """`true` and `false` for what has settings of its own."""
+    _refuse_words(value)
+    return {} if value is True else None if value is False else value
+
+
+class Watch(Model):
+    """How the cluster itself is watched."""
+
+    dns: bool | None = None
+    """Whether CoreDNS has pods, labelled `k8s-app: kube-dns`, that tell metrics on 9153; none: as the flavor has it."""
+    verify_kubelets: bool | None = None
+    """Whether kubelets' certificates are of the cluster's authority, and so can be verified; none: as the flavor has
+    it. kubeadm's are self-signed unless `serverTLSBootstrap` is on."""
 
 
 class Kubernetes(Model):
@@ -376,11 +467,20 @@ class Kubernetes(Model):
     keep_volumes: bool = True
     """Whether data outlives `destroy`: namespace and volume claims stay, and the next `up` finds them again."""
     network_policies: bool = True
-    """Whether pods may only dial, and be dialled by, what the model has a flow to."""
+    """Whether pods may only dial, and be dialled by, what the model has a flow to (docs/network.md)."""
+    dns: tuple[Range, ...] = ()
+    """Addresses of name servers that are neither pods of kube-system nor link-local: where a NodeLocal DNSCache takes the
+    requests for it, the DNS Service's own."""
+    dials: Mapping[Name, tuple[Address, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+    """By the part's name, what it dials beside what the stack knows of: an address that only a secret has, on a port
+    that is not the usual one."""
     priority: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)] | None = 1_000_000
     """Value of a priority class of the stack's own: above applications, below the cluster's own parts. None: no class."""
-    watch: bool = True
-    """Whether the cluster itself is watched: kubelets, containers, workloads, API server and DNS."""
+    watch: Annotated[Watch | None, BeforeValidator(_switch)] = Watch()
+    """`true`, `false` or its settings: whether the cluster itself is watched, with its kubelets, containers, workloads,
+    API server and DNS."""
+    pod_logs: bool = True
+    """Whether an agent on every node follows what pods write to their output, and `log_files` of the node."""
     discover: bool = True
     """Whether pods with the annotation `prometheus.io/scrape: "true"` are scraped, in every namespace."""
     ingress: Ingress | None = None
@@ -403,9 +503,12 @@ class ObjectStorage(Model):
     logs_bucket: str | None = None
     """Bucket of Loki's chunks and index; required when Loki has several replicas."""
     access_key: Secret | None = None
-    """None: the pod's own identity is asked (kubernetes.service_account_annotations)."""
+    """With neither keys nor credentials, the pod's own identity is asked (kubernetes.service_account_annotations)."""
     secret_key: Secret | None = None
     """With access_key."""
+    credentials: Secret | None = None
+    """Both keys as one file, in the form of `~/.aws/credentials` with the profile `default`: what a Secret that exists
+    in the cluster holds (kubernetes.secrets)."""
     insecure: bool = False
     """Plain HTTP, for a store inside of the cluster."""
     path_style: bool = False
@@ -416,6 +519,8 @@ class ObjectStorage(Model):
         if (self.access_key is None) != (self.secret_key is None):
             missing = "secret_key" if self.secret_key is None else "access_key"
             raise problem_at("both keys or neither (accepted: {secret: <its name>})", missing)
+        if self.credentials and self.access_key:
+            raise problem_at("one login (accepted: credentials, or access_key and secret_key)", "credentials")
         return self
 
 
@@ -429,7 +534,17 @@ class Thanos(Model):
     one_hour: Duration = "2y"
     """How long one point an hour is kept."""
     ruler: bool = False
-    """Whether Thanos' ruler evaluates recording rules over the long term as well."""
+    """Whether Thanos' ruler evaluates the rules, over all of the history, in the place of each Prometheus over its own;
+    with several shards it always does."""
+
+    @model_validator(mode="after")
+    def _thinned_out_in_time(self) -> "Thanos":
+        # Before that it has made no thinner blocks, so that nothing would be left.
+        for key, least in (("raw", "40h"), ("five_minutes", "10d")):
+            given: str = getattr(self, key)
+            if seconds(given) < seconds(least):
+                raise problem_at(f'"{given}" ends before what replaces it is made (accepted: at least {least})', key)
+        return self
 
 
 class RemoteWrite(Model):
@@ -480,7 +595,14 @@ class Traces(Model):
     """With password."""
     password: Secret | None = None
     """With username."""
-    sampling: Sampling | None = None
+    database: Name | None = None
+    """Keyspace of Cassandra, database of ClickHouse (none: `jaeger`), or what the names of the indices begin with (none:
+    nothing)."""
+    datacenter: str = "datacenter1"
+    """Cassandra's own word for where it runs, for a keyspace that Jaeger makes."""
+    tls: bool = True
+    """Whether Cassandra and ClickHouse are dialled by TLS; of the others the URLs say it."""
+    sampling: Annotated[Sampling | None, BeforeValidator(_switch)] = None
     """None: every trace is kept."""
 
     @model_validator(mode="after")
@@ -488,10 +610,49 @@ class Traces(Model):
         if (self.store == "badger") == bool(self.servers):
             words = "not with badger" if self.servers else f"required with {self.store}, but missing (accepted: a list)"
             raise problem_at(words, "servers")
+        by_url = self.store in {"elasticsearch", "opensearch"}
+        form, accepted = (r"https?://\S+", "URLs") if by_url else (r"[A-Za-z0-9._-]+:\d+", "host:port")
+        for server in self.servers:
+            if not re.fullmatch(form, server):
+                raise problem_at(f'"{server}" is no server of {self.store} (accepted: {accepted})', "servers")
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
             raise problem_at("both or neither of username and password", missing)
         return self
+
+
+class Load(Model):
+    """What the stack is to bear, all systems together; it decides memory and volumes on Kubernetes (docs/sizing.md)."""
+
+    targets: Annotated[int, Field(ge=1)] | None = None
+    """Targets that are scraped; none: what `series` or `size` say."""
+    series: Annotated[int, Field(ge=1)] | None = None
+    """Active series; none: 500 for each of `targets`, or what `size` says."""
+    log_lines: Annotated[float, Field(ge=0)] | None = None
+    """A second; none: what `size` says."""
+    log_bytes: Annotated[int, Field(ge=1)] = 300
+    """Bytes of an average line."""
+    spans: Annotated[float, Field(ge=0)] | None = None
+    """A second; none: what `size` says."""
+
+
+def _cores(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _is_cores(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*m|[1-9]\d*(\.\d{1,3})?|0\.\d{1,3}", value) or not value.strip("0."):
+        raise ValueError(f'"{value}" is no number of cores (accepted: like 250m, 0.5 or 2)')
+    return value
+
+
+class Share(Model):
+    """What one replica of a workload may take, in the place of what its load asks for."""
+
+    memory: Size | None = None
+    """Request and limit."""
+    cpu: Annotated[str, BeforeValidator(_cores), AfterValidator(_is_cores), Field(examples=["250m"])] | None = None
+    """Request, in cores; on Docker the limit."""
 
 
 _Replicas = Annotated[int, Field(ge=1, le=32)] | None
@@ -533,18 +694,6 @@ class Docker(Model):
     """Prefix of a mirror that every image is pulled from, without a trailing slash."""
     keep_volumes: bool = True
     """Whether data outlives `destroy`: the next `up` finds it again."""
-
-
-def _refuse_words(value: object) -> None:
-    """Words for what is switched on and off, or has settings."""
-    if isinstance(value, str):
-        raise ValueError("text is neither of its values (accepted: true, false, or a mapping with its settings)")  # noqa: TRY004 - what pydantic takes
-
-
-def _switch(value: object) -> object:
-    """`true` and `false` for what has settings of its own."""
-    _refuse_words(value)
-    return {} if value is True else None if value is False else value
 
 
 def _run(value: object) -> object:
@@ -594,7 +743,7 @@ class Oidc(Model):
     scopes: tuple[str, ...] = ("openid", "profile", "email", "groups")
     """What is asked for."""
     role: str = "'Viewer'"
-    """JMESPath over the claims that gives Viewer, Editor or Admin."""
+    """JMESPath over the claims that gives Viewer, Editor or Admin; whom it gives none is not let in."""
 
 
 class Grafana(Model):
@@ -711,6 +860,12 @@ class Settings(Model):
     size: Literal["small", "medium", "large"] = "small"
     """On Kubernetes, how many of each part run unless `replicas` says so (docs/kubernetes.md)."""
     replicas: Replicas = Replicas()
+    load: Load = Load()
+    resources: Mapping[Name, Share] = Field(default_factory=dict[str, Share])
+    """By workload, or by program for all workloads of it; an unknown one is an error."""
+    volumes: Mapping[Name, Size] = Field(default_factory=dict[str, str])
+    """On Kubernetes, sizes of volumes, likewise; Prometheus' blocks may take 80 % of theirs. A volume that exists keeps
+    its size (docs/sizing.md)."""
     object_storage: ObjectStorage | None = None
     """None: everything is on volumes."""
     thanos: Annotated[Thanos | None, BeforeValidator(_switch)] = None

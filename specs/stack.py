@@ -7,9 +7,12 @@ from typing import Any
 
 import dashboards
 from specs import (
+    agent,
     alertmanager,
     apm,
     applications,
+    capacity,
+    cluster,
     collector,
     discovery,
     elk,
@@ -18,13 +21,17 @@ from specs import (
     grafana,
     inbox,
     jaeger,
+    links,
     loki,
     objectives,
     outputs,
     prometheus,
     routing,
+    sampling,
     scale,
+    sizing,
     system,
+    versions,
 )
 from specs import programs as known_programs
 from specs.addresses import Addresses, Cluster, Containers, Loopback
@@ -55,6 +62,8 @@ class Stack:
     """What Grafana's provider makes; None where Grafana reads files, or there is none."""
     left_out: tuple[str, ...]
     """One line for each part that is asked for but cannot run here."""
+    capacity: capacity.Capacity | None
+    """What a cluster has to have for it; None on one machine."""
 
     def workload(self, name: str) -> Workload:
         """The workload called `name`; KeyError when the stack has none."""
@@ -77,13 +86,19 @@ class Stack:
         """Every secret that has to be configured for some program, Grafana's provider or an output, once."""
         existing = self.context.settings.kubernetes.secrets
         files = [ref for program in self.programs for ref in program.secrets.values() if ref.key not in existing]
-        refs = [*(one for ref in files for one in ref.each()), *self.secrets_outside()]
+        own = (one for ref in files for one in ref.each())
+        refs = [*own, *self.secrets_of_ways_in(), *self.secrets_outside()]
         return tuple({ref.key: ref for ref in refs}.values())
 
     def secrets_outside(self) -> tuple[SecretRef, ...]:
         """Secrets that Pulumi itself has to know, for Grafana's provider or an output."""
         provided = self.grafana_content.secrets() if self.grafana_content else ()
         return (*provided, *outputs.secrets(self.outputs()))
+
+    def secrets_of_ways_in(self) -> tuple[SecretRef, ...]:
+        """Secrets that the cluster's own parts read."""
+        existing = self.context.settings.kubernetes.secrets
+        return tuple(ref for ref in links.secrets(self.context) if ref.key not in existing)
 
     def outputs(self, home: str = "") -> dict[str, Any]:
         """The outputs contract (docs/outputs.md). `home` is the directory of a process stack."""
@@ -206,6 +221,7 @@ def _refuse_existing(stack: Stack) -> None:
     """Secrets of the cluster that no program reads, or that something else than pods has to know."""
     context = stack.context
     read = {ref.key for program in stack.programs for ref in program.secrets.values()}
+    read |= {ref.key for ref in links.secrets(context)}
     outside = {ref.key for ref in stack.secrets_outside()}
     for key in context.settings.kubernetes.secrets:
         where = f"{context.file}: {KEY}.kubernetes.secrets.{key}"
@@ -226,16 +242,12 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     Raises SettingsError naming file and key.
     """
     absent = frozenset(absent)
+    versions.check(settings, file=file)
     systems = system.load(settings, file=file)
     settings = settings.model_copy(update={"log_files": (*settings.log_files, *system.log_files(systems))})
     context = Context(settings=settings, addresses=addresses(settings), file=file, scale=scale.of(settings, file=file))
     exporting = _exporters(context, systems)
-    left_out: list[str] = []
-    if settings.log_files and settings.runtime is RuntimeKind.KUBERNETES:
-        left_out.append(
-            "log files: not followed on kubernetes, where the collector sees no host's files;"
-            " applications hand their lines on by OTLP or Loki's push address"
-        )
+    left_out: list[str] = [*agent.left_out(context)]
     for name, found in list(exporting.items()):
         missing = sorted({workload.program.binary for workload in found.workloads} & absent)
         if missing:
@@ -256,8 +268,11 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         loki.monitoring(context),
         jaeger.monitoring(context),
         collector.monitoring(context),
+        *agent.monitoring(context),
+        *sampling.monitoring(context),
         *([grafana.monitoring(context)] if with_grafana else []),
         *([inbox.monitoring(context)] if own_inbox else []),
+        cluster.monitoring(context, systems),
         *(found.monitoring for found in (*optional, *exporting.values())),
     ]
     others = [*(job for monitoring in monitorings for job in monitoring.jobs), *system.jobs(context, systems)]
@@ -279,7 +294,8 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     )
     groups, log_groups = every[: -len(of_logs)], every[-len(of_logs) :]
     unwatched = exporters.discover().keys() - _exported(exporting, systems)
-    boards = dashboards.render(systems, groups, absent={*unwatched, *([] if settings.elk else [elk.DASHBOARD])})
+    unwatched |= {*([] if settings.elk else [elk.DASHBOARD]), *([] if cluster.watched(context) else cluster.DASHBOARDS)}
+    boards = dashboards.render(systems, groups, absent=unwatched)
     routes = {each.name: each.profile.routes for each in systems}
     inbox_url = f"http://{context.addresses.dial(inbox.NAME, inbox.PORT)}" if own_inbox else None
     runbooks = settings.links.runbooks or (
@@ -288,20 +304,28 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     grafana_url = grafana.address(context)
     who = alertmanager.tree(context, inbox_url, routes)
     told = [alert for group in every for alert in group.alerts]
-    routing.refuse_defects(file, who, routing.occurrences(told, apps=(APP, *routes), services=who.services))
-    workloads = (
-        prometheus.workload(context, jobs, groups, runbooks=runbooks.rstrip("/"), dashboards=grafana_url),
-        alertmanager.workload(context, inbox_url, routes=routes),
-        loki.workload(context, log_groups, runbooks=runbooks.rstrip("/"), dashboards=grafana_url),
-        jaeger.workload(context),
-        collector.workload(context),
-        *([grafana.workload(context, boards)] if with_grafana else []),
-        *([inbox.workload(context)] if own_inbox else []),
-        *(workload for found in (*optional, *exporting.values()) for workload in found.workloads),
+    routing.refuse_defects(file, who, routing.occurrences(told, apps=(APP, cluster.APP, *routes), services=who.services))
+    links_to = {"runbooks": runbooks.rstrip("/"), "dashboards": grafana_url}
+    workloads = sizing.apply(
+        context,
+        (
+            *prometheus.workloads(context, jobs, groups, **links_to),
+            alertmanager.workload(context, inbox_url, routes=routes),
+            *loki.workloads(context, log_groups, **links_to),
+            jaeger.workload(context),
+            collector.workload(context),
+            *agent.workloads(context),
+            *sampling.workloads(context),
+            *([grafana.workload(context, boards)] if with_grafana else []),
+            *([inbox.workload(context)] if own_inbox else []),
+            *cluster.workloads(context),
+            *(workload for found in (*optional, *exporting.values()) for workload in found.workloads),
+        ),
     )
     _refuse_clashes(context, workloads)
     _refuse_bulk(context, workloads)
     _refuse_twins(context, jobs, every)
+    links.refuse(context, workloads)
     made = Stack(
         context=context,
         workloads=workloads,
@@ -312,6 +336,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
         dashboards=boards,
         grafana_content=grafana.content(context, boards, systems) if with_grafana or settings.grafana.url else None,
         left_out=tuple(left_out),
+        capacity=capacity.of(context, workloads, jobs),
     )
     _refuse_existing(made)
     return made

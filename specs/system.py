@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from specs import profile_checks
+from specs.discovery import labelled_pods
 from specs.exporters.celery import CeleryTarget
 from specs.exporters.nginx import NginxTarget
 from specs.exporters.node import NodeTarget
@@ -20,8 +21,21 @@ from specs.monitoring import ENVIRONMENT, THRESHOLD, Alert, RecordingRule, RuleG
 from specs.named_signals import signals
 from specs.part import APP, Context
 from specs.profile import EXPORTERS, Board, LogSource, Panel, Profile, SystemAlert, Word, find
-from specs.settings import KEY, LogFile, Settings
+from specs.settings import KEY, LogFile, RuntimeKind, Settings
 from specs.signal import BASE, SPOKEN, Signal
+
+
+class PodTargets(Model):
+    """Pods of one service of a system, on Kubernetes."""
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    """Where they run."""
+    labels: Annotated[Mapping[str, str], Field(min_length=1, examples=[{"app": "backend"}])]
+    """Labels that they all have, and no others."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Where they tell their metrics."""
+    path: Annotated[str | None, Field(pattern=r"^/[^\s?#]*$")] = None
+    """None: as the profile has it."""
 
 
 class SystemSettings(Model):
@@ -32,6 +46,8 @@ class SystemSettings(Model):
     """Path of the profile below the project; none: `systems/<name>.yaml`."""
     services: Mapping[Word, tuple[Address, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """By the profile's service: `host:port` of each replica."""
+    pods: Mapping[Word, PodTargets] = Field(default_factory=dict[str, PodTargets])
+    """By the profile's service: its pods, each of which is scraped however many there are; on Kubernetes only."""
     node: Mapping[Name, NodeTarget] = Field(default_factory=dict[str, NodeTarget])
     """Its hosts."""
     postgres: Mapping[Name, PostgresTarget] = Field(default_factory=dict[str, PostgresTarget])
@@ -182,7 +198,7 @@ def records(system: System) -> RuleGroup:
     )
 
 
-RESERVED = frozenset({APP, ENVIRONMENT, "slo", "signals", "objectives"})
+RESERVED = frozenset({APP, ENVIRONMENT, "cluster", "slo", "signals", "objectives"})
 """Names that no system can have."""
 
 
@@ -198,6 +214,11 @@ def load(settings: Settings, *, file: str) -> tuple[System, ...]:
             raise SettingsError(f"{file}: {key}: the name is the stack's own (accepted: another one)")
         own = parse(SystemSettings, value, file=file, key=key)
         profile = find(name, own.profile, file=file, key=key)
+        if own.pods and settings.runtime is not RuntimeKind.KUBERNETES:
+            raise SettingsError(
+                f"{file}: {key}.pods: there are no pods on {settings.runtime.value} (accepted: on kubernetes; services"
+                " with addresses elsewhere)"
+            )
         system = System(name=name, profile=profile, settings=own)
         _refuse_unknown(system, file=file, key=key)
         profile_checks.refuse_mistakes(name, profile, system.signals)
@@ -212,6 +233,15 @@ def _refuse_unknown(system: System, *, file: str, key: str) -> None:
             accepted = ", ".join(system.profile.services)
             raise SettingsError(
                 f"{file}: {key}.services.{service}: not a service of {system.name} (accepted: {accepted})"
+            )
+    for service, pods in system.settings.pods.items():
+        if service not in system.profile.services:
+            accepted = ", ".join(system.profile.services)
+            raise SettingsError(f"{file}: {key}.pods.{service}: not a service of {system.name} (accepted: {accepted})")
+        if pods.path is None and not system.profile.services[service].metrics:
+            raise SettingsError(
+                f"{file}: {key}.pods.{service}.path: required, since the profile of {system.name} names no page of"
+                f" metrics of {service} (accepted: a path like /metrics)"
             )
     for exporter in EXPORTERS:
         if getattr(system.settings, exporter) and exporter not in system.profile.exporters:
@@ -270,20 +300,35 @@ def _places(name: str, addresses: Sequence[str]) -> list[tuple[str, str]]:
 
 def jobs(context: Context, systems: Iterable[System]) -> tuple[ScrapeJob, ...]:
     """The scrape jobs of the systems' own services."""
-    return tuple(
-        ScrapeJob(
-            name=system.job(name),
-            targets=tuple(
-                Target(address=address, labels=context.labels(app=system.name, service=name))
-                for address in system.settings.services[name]
-            ),
-            path=service.metrics,
+    return tuple(job for system in systems for job in (*_addressed(context, system), *_discovered(context, system)))
+
+
+def _addressed(context: Context, system: System) -> Iterator[ScrapeJob]:
+    for name, service in system.profile.services.items():
+        addresses = system.settings.services.get(name)
+        if service.metrics and addresses:
+            labels = context.labels(app=system.name, service=name)
+            yield ScrapeJob(
+                name=system.job(name),
+                targets=tuple(Target(address=address, labels=labels) for address in addresses),
+                path=service.metrics,
+                interval=service.interval or "",
+            )
+
+
+def _discovered(context: Context, system: System) -> Iterator[ScrapeJob]:
+    for name, pods in system.settings.pods.items():
+        service = system.profile.services[name]
+        # A job is either of addresses or of pods: each is watched for having none left.
+        beside = "-pods" if service.metrics and system.settings.services.get(name) else ""
+        yield ScrapeJob(
+            name=f"{system.job(name)}{beside}",
+            targets=(),
+            path=pods.path or service.metrics or "",
             interval=service.interval or "",
+            discovery=labelled_pods(pods.namespace, pods.labels, pods.port),
+            labels=context.labels(app=system.name, service=name),
         )
-        for system in systems
-        for name, service in system.profile.services.items()
-        if service.metrics and system.settings.services.get(name)
-    )
 
 
 def _numbered(sources: Sequence[LogSource]) -> list[tuple[int, LogSource]]:

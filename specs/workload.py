@@ -164,6 +164,13 @@ class EveryNode:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeData:
+    """Extra: what runs on every node keeps its data in the directory `path` of the node, which outlives the pod."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Extra: on a cluster, the variables POD_NAME, POD_NAMESPACE, POD_IP and NODE_NAME say which replica this is.
 
@@ -189,7 +196,17 @@ class ApiAccess:
     rules: tuple[ApiRule, ...]
 
 
-Extra = Registry | HostView | HostPaths | Outward | KernelLog | EveryNode | Identity | ApiAccess
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """Extra: on a cluster, the workload may dial any address at `ports`, since which one it is only a secret has, or
+    what people enter later."""
+
+    ports: tuple[int, ...]
+    why: str
+    """For people: what is dialled."""
+
+
+Extra = Registry | HostView | HostPaths | Outward | KernelLog | EveryNode | NodeData | Identity | ApiAccess | Dials
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +239,8 @@ class Workload:
     peers: tuple[str, ...] = ()
     """Names of ports at which replicas talk to each other. Each replica then keeps a name of its own
     (`Addresses.each`), and all of them are found under one (`Addresses.peers`)."""
+    dials: tuple[str, ...] = ()
+    """`host:port` of workloads that it finds by other means than an address in its files: they gossip."""
     beside: tuple["Workload", ...] = ()
     """Programs that run in the same pod, on Kubernetes only. Each has files and ports of its own, and sees this
     workload's data directory as its own; it is dialled as this workload, by its own ports. No volume, no extras."""

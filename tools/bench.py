@@ -34,7 +34,7 @@ from processes.errors import ProcessError
 from specs.model import SettingsError
 from specs.settings import load
 from specs.stack import Stack, build
-from tools import bench_scale, paths
+from tools import bench_cluster, bench_scale, paths
 from tools.bench_report import BenchError, Measured, Memory, Report, machine, write_document
 from tools.native import NativeError
 from tools.scratch import CommandError, Scratch
@@ -58,6 +58,8 @@ class Part(StrEnum):
 
     STACK = "stack"
     SCALE = "scale"
+    CLUSTER = "cluster"
+    LOAD = "load"
 
 
 @dataclass
@@ -323,6 +325,13 @@ def measure(runs: int, parts: Collection[Part]) -> Report:
         measured, memory = _on_a_stack(runs, say)
     if Part.SCALE in parts:
         measured = (*measured, *bench_scale.run(runs, say))
+    if Part.CLUSTER in parts:
+        measured = (*measured, *bench_cluster.run(runs, say))
+    if Part.LOAD in parts:
+        # Dev tools bring what makes telemetry; who measures something else can do without.
+        from tools import bench_load
+
+        measured = (*measured, *bench_load.run(say))
     return Report(machine=about, date=date, measured=measured, memory=memory)
 
 
@@ -333,8 +342,8 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Rewrite the table of docs/benchmarks.md.")] = False,
     only: Annotated[Part | None, typer.Option(help="A part by itself; none: everything.")] = None,
 ) -> None:
-    """Measure the stack: times of up, of starting, of rendering and of an alert, memory, and what many systems cost.
-    Takes some minutes."""
+    """Measure the stack: times of up, of starting, of rendering and of an alert, memory, what many systems cost, what a
+    stack on Kubernetes does, and what the parts take under load. Takes some minutes."""
     if write and only is not None:
         console.print("--write: the table holds everything (accepted: without --only)", style="red", highlight=False)
         raise typer.Exit(1)

@@ -47,6 +47,10 @@ class Measured:
                 return f"{value:.2f} {self.unit}"
             case "s":
                 return f"{value:.1f} s"
+            case "cores":
+                return f"{value:.2f} cores"
+            case "bytes" if value < 100:
+                return f"{value:.1f} bytes"
             case unit:
                 return f"{value:.0f} {unit}"
 

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from processes.home import Home
-from processes.place import executable, is_healthy
+from processes.place import executable
 from specs import objectives, prometheus
 from specs.exporters import blackbox
 from specs.model import parse, seconds
@@ -33,6 +32,7 @@ from specs.settings import KEY, Settings
 from specs.stack import Stack, build
 from specs.system import System
 from tools import paths
+from tools.bench_programs import free_offset, running
 from tools.bench_report import BenchError, Measured
 from tools.scratch import Scratch
 
@@ -43,7 +43,6 @@ WATCHED = 50
 """Systems whose rules Prometheus evaluates."""
 _EVALUATION_SECONDS = 15
 _RENDER_SECONDS = 300.0
-_READY_SECONDS = 60.0
 _DATA_SECONDS = 60.0
 _MONTH_SECONDS = 30 * 24 * 3600
 _HEAD_SECONDS = 3 * 3600
@@ -53,7 +52,6 @@ _EVENTS_SECONDS = 6 * 3600
 _BLOCK_SECONDS = 54 * 3600
 """The longest block that Prometheus makes itself."""
 _BLOCK_TIMEOUT = 300.0
-_OFFSETS = range(16000, 40000, 100)
 
 # In a process of its own: what a process took at most counts what its parent had when it was started.
 _METER = """
@@ -219,49 +217,6 @@ def _serving(path: str, page: Callable[[], str], port: int = 0) -> Generator[str
             server.shutdown()
 
 
-def _offset() -> int:
-    """How far ports are shifted so that those that are listened on here are free."""
-    for offset in _OFFSETS:
-        try:
-            for port in (prometheus.PORT, blackbox.EXPORTER.port):
-                with socket.create_server(("127.0.0.1", port + offset)):
-                    pass
-        except OSError:
-            continue
-        return offset
-    raise BenchError("no free port for Prometheus")
-
-
-@contextmanager
-def _prometheus(stack: Stack, home: Home) -> Generator[str]:
-    """Run the stack's Prometheus alone; its URL."""
-    workload = stack.workload(prometheus.NAME)
-    for path, text in workload.files.items():
-        file = home.config(workload.name) / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    (home.registry / "scrape").mkdir(parents=True)
-    said = home.path / "log"
-    argv = [str(executable(workload.program.binary)), *workload.args]
-    with said.open("wb") as log:
-        process = subprocess.Popen(argv, cwd=home.data(workload.name), stdout=log, stderr=log)
-    try:
-        url = f"http://{stack.context.addresses.outside(workload.name, prometheus.PORT)}"
-        deadline = time.monotonic() + _READY_SECONDS
-        while not is_healthy(f"{url}{workload.probe.path}"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise BenchError(f"Prometheus does not start\n{said.read_text(encoding='utf-8')[-2000:]}")
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 def past(systems: Sequence[System], environment: str, events: range, averages: range) -> Iterator[str]:
     """OpenMetrics of the events of every objective of `systems`, nearly all of them good, a sample at each moment of
     `events`, and of their averages at each of `averages`."""
@@ -345,17 +300,18 @@ def _await(url: str, series: str, wanted: int) -> None:
 
 def _evaluate(cycles: int, directory: Path, say: Callable[[str], None]) -> tuple[Measured, ...]:
     """A real Prometheus with the rules of many systems, data for all of them, and a month of their objectives."""
-    offset, stand_in = _offset(), StandIn()
-    with ExitStack() as running:
-        backend = running.enter_context(_serving("/metrics", stand_in.page))
-        redis = running.enter_context(_serving("/metrics", lambda: stand_in.page("redis")))
+    offset, stand_in = free_offset((prometheus.PORT, blackbox.EXPORTER.port)), StandIn()
+    with ExitStack() as programs:
+        backend = programs.enter_context(_serving("/metrics", stand_in.page))
+        redis = programs.enter_context(_serving("/metrics", lambda: stand_in.page("redis")))
         probes = blackbox.EXPORTER.port + offset
-        running.enter_context(_serving("/probe", lambda: stand_in.page("blackbox"), probes))
+        programs.enter_context(_serving("/probe", lambda: stand_in.page("blackbox"), probes))
         wanted = settings(WATCHED, offset=offset, backend=backend, redis=redis)
         stack = build(parse(Settings, wanted, file="bench", key=KEY), file="bench")
         home = Home(directory / "home")
         _month(stack, home.data(prometheus.NAME), directory, say)
-        url = running.enter_context(_prometheus(stack, home))
+        programs.enter_context(running(stack, prometheus.NAME, home))
+        url = f"http://{stack.context.addresses.outside(prometheus.NAME, prometheus.PORT)}"
         # Every objective of every system: their rules have what they ask for.
         promises = sum(len(system.profile.objectives) for system in stack.systems)
         _await(url, "slo:events:rate5m", promises)

@@ -24,6 +24,10 @@ class Runtime(Protocol):
         """Declare what runs `workload`, as children of `parent`; return the URL a person opens."""
         ...
 
+    def connect(self, stack: Stack, parent: pulumi.Resource) -> None:
+        """Declare who may talk to whom, and ways in from outside, as children of `parent`, where these are objects."""
+        ...
+
 
 def absent(settings: Settings) -> list[str]:
     """Optional executables that this machine lacks, where the runtime runs executables of this machine."""

@@ -131,6 +131,9 @@ class DockerRuntime:
         """Empty: containers have no directory on this machine."""
         return ""
 
+    def connect(self, stack: Stack, parent: pulumi.Resource) -> None:
+        """Nothing: what shares a network may dial each other, and ports are published by their containers."""
+
     def deploy(self, workload: Workload, parent: pulumi.Resource) -> pulumi.Output[str]:
         """Declare one Container, the Volumes that it needs, and what fills them first."""
         asked = extras(workload)

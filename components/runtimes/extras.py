@@ -1,16 +1,17 @@
 """What a workload asks for beside the usual."""
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from specs.workload import (
     ApiAccess,
     ApiRule,
     EveryNode,
+    Extra,
     HostPaths,
     HostView,
     Identity,
     KernelLog,
+    NodeData,
     Outward,
     Registry,
     Workload,
@@ -33,6 +34,8 @@ class Extras:
     """Whether it reads the kernel's log."""
     every_node: bool
     """Whether one of it runs on every node of a cluster."""
+    node_data: str
+    """Directory of its node that it keeps its data in; empty: none."""
     identity: bool
     """Whether it is told which replica it is."""
     access: tuple[ApiRule, ...]
@@ -41,36 +44,21 @@ class Extras:
 
 def extras(workload: Workload) -> Extras:
     """The workload's extras. Raises AssertionError for one that the runtimes do not know: none is dropped silently."""
-    registry = host = outward = kernel_log = every_node = identity = False
-    access: tuple[ApiRule, ...] = ()
-    paths: tuple[tuple[str, str], ...] = ()
     for extra in workload.extras:
-        match extra:
-            case Registry():
-                registry = True
-            case HostView():
-                host = True
-            case HostPaths(found):
-                paths += found
-            case Outward():
-                outward = True
-            case KernelLog():
-                kernel_log = True
-            case EveryNode():
-                every_node = True
-            case Identity():
-                identity = True
-            case ApiAccess(rules):
-                access += rules
-            case _:
-                assert_never(extra)
+        if not isinstance(extra, Extra):  # pyright: ignore[reportUnnecessaryIsInstance] - what a test hands over
+            raise AssertionError(f"{workload.name}: nobody knows the extra {extra}")  # noqa: TRY004 - a defect of ours
+
+    def has(kind: type[object]) -> bool:
+        return any(isinstance(extra, kind) for extra in workload.extras)
+
     return Extras(
-        registry=registry,
-        host=host,
-        paths=paths,
-        outward=outward,
-        kernel_log=kernel_log,
-        every_node=every_node,
-        identity=identity,
-        access=access,
+        registry=has(Registry),
+        host=has(HostView),
+        paths=tuple(path for extra in workload.extras if isinstance(extra, HostPaths) for path in extra.paths),
+        outward=has(Outward),
+        kernel_log=has(KernelLog),
+        every_node=has(EveryNode),
+        node_data="".join(extra.path for extra in workload.extras if isinstance(extra, NodeData)),
+        identity=has(Identity),
+        access=tuple(rule for extra in workload.extras if isinstance(extra, ApiAccess) for rule in extra.rules),
     )

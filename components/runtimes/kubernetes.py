@@ -10,6 +10,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.policy import v1 as policy
 from pulumi_kubernetes.scheduling import v1 as scheduling
 
+from components.runtimes import kubernetes_ingress, kubernetes_network
 from components.runtimes.containers import labels, part_of, selector
 from components.runtimes.extras import extras
 from components.runtimes.kubernetes_access import account
@@ -136,6 +137,14 @@ class KubernetesRuntime:
         placed = self._place(workload, named, pods, timed)
         url = f"http://{self._addresses.outside(workload.name, workload.ports[0].number)}"
         return placed.id.apply(lambda _: url)
+
+    def connect(self, stack: Stack, parent: pulumi.Resource) -> None:
+        """Declare NetworkPolicies, and what leads people from outside to the parts that have a host."""
+        before: list[pulumi.Resource] = [self._restricted]
+        if any(on_node(workload) for workload in stack.workloads):
+            before.append(self._privileged)
+        kubernetes_network.declare(stack, parent, before)
+        kubernetes_ingress.declare(stack, self._secrets, parent, before)
 
     def _meta(self, workload: Workload, name: str | None) -> meta.ObjectMetaArgs:
         """Metadata in the workload's namespace; without a name, Pulumi makes a new one for each content."""

@@ -91,7 +91,10 @@ def _directories(workload: Workload, asked: Extras) -> tuple[list[core.VolumeArg
         core.VolumeMountArgs(name=TMP_VOLUME, mount_path="/tmp"),  # noqa: S108 - a volume of the pod's own
     ]
     volumes = [core.VolumeArgs(name=TMP_VOLUME, empty_dir=empty)]
-    if workload.volume is None:
+    if asked.node_data:
+        kept = core.HostPathVolumeSourceArgs(path=asked.node_data, type="DirectoryOrCreate")
+        volumes.append(core.VolumeArgs(name=DATA_VOLUME, host_path=kept))
+    elif workload.volume is None:
         volumes.append(core.VolumeArgs(name=DATA_VOLUME, empty_dir=empty))
     if asked.registry:
         # Nothing is shared between pods: in a cluster applications register by annotations. The directory exists

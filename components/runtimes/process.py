@@ -91,6 +91,9 @@ class ProcessRuntime:
         self._secrets = secrets
         self._supervisor = Supervisor("supervisor", home)
 
+    def connect(self, stack: Stack, parent: pulumi.Resource) -> None:
+        """Nothing: processes of one machine dial each other by loopback."""
+
     def deploy(self, workload: Workload, parent: pulumi.Resource) -> pulumi.Output[str]:
         """Declare one Process."""
         options = pulumi.ResourceOptions(parent=parent, depends_on=[self._supervisor])

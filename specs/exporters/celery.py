@@ -13,13 +13,15 @@ from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
 from specs.part import Context, Monitoring
 from specs.programs import FLOWER
 from specs.settings import Severity
-from specs.workload import CONFIG, Outward, Port, Probe, Resources, SecretRef, Workload
+from specs.workload import CONFIG, Dials, Outward, Port, Probe, Resources, SecretRef, Workload
 
 NAME = "flower"
 DASHBOARD = "exporter-celery"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 """Of task runtimes, in seconds: flower's own end at ten, where a task has hardly begun."""
 
+BROKERS = (5671, 5672, 6379)
+"""Usual ports of brokers: RabbitMQ with and without TLS, Redis."""
 PURGE = 120
 """Seconds after its last heartbeat that flower forgets a worker: one that was killed stays online until then, and one
 that said goodbye would stay offline for ever."""
@@ -213,7 +215,7 @@ def build(context: Context, settings: CelerySettings) -> Exporting:
             else {},
             probe=Probe(port="http", path="/healthcheck"),
             resources=Resources(memory="192Mi", cpu="50m"),
-            extras=(Outward(),),
+            extras=(Outward(), *((Dials(BROKERS, "its broker, whose address is a secret"),) if secret else ())),
         )
         workloads.append(workload)
         targets.append(

@@ -7,15 +7,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from specs.discovery import take
 from specs.exporter import Exporter, ExporterSettings, Exporting
 from specs.model import Address, Model, Name
-from specs.monitoring import Alert, RuleGroup, Target
+from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
 from specs.part import Context, Monitoring
 from specs.programs import NODE_EXPORTER
 from specs.settings import Severity
 from specs.workload import HostView, Port, Probe, Resources, Workload
 
 NAME = "node-exporter"
+JOB = "node"
 DASHBOARD = "exporter-node"
 REAL = 'fstype!~"tmpfs|ramfs|overlay|squashfs|iso9660|erofs|fuse.*|nsfs", mountpoint!~"/(run|sys|proc|dev)($|/.*)"'
 """Filesystems with a disk below them, that may be written."""
@@ -278,6 +280,16 @@ def _alerts(database_mounts: str) -> tuple[Alert, ...]:
     return tuple(replace(alert, dashboard=DASHBOARD) for alert in alerts)
 
 
+def _jobs(context: Context, port: int, others: tuple[Target, ...]) -> tuple[ScrapeJob, ...]:
+    own = context.job(NAME, port)
+    if own.discovery is None:
+        return (replace(own, name=JOB, targets=(*own.targets, *others)),)
+    # Pods on nodes get other names with each rollout; the node's name stays. A job is either of pods or of addresses.
+    instance = take("__meta_kubernetes_pod_node_name", "instance")
+    pods = replace(own, discovery=replace(own.discovery, relabel=(*own.discovery.relabel, instance)))
+    return (pods, *([ScrapeJob(name=JOB, targets=others)] if others else []))
+
+
 def build(context: Context, settings: NodeSettings) -> Exporting:
     """One workload for the host it runs on; other hosts have theirs."""
     port = settings.port or EXPORTER.port
@@ -299,11 +311,10 @@ def build(context: Context, settings: NodeSettings) -> Exporting:
         Target(address=target.address, labels=context.labels(app=target.app, service="node"))
         for target in settings.targets.values()
     )
-    own = context.job(NAME, port)
     return Exporting(
         workloads=(workload,),
         monitoring=Monitoring(
-            jobs=(replace(own, name="node", targets=(*own.targets, *others)),),
+            jobs=_jobs(context, port, others),
             groups=(RuleGroup(name="node", alerts=_alerts(settings.database_mounts)),),
         ),
     )

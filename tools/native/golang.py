@@ -32,6 +32,9 @@ def build_module(program: Program, source: GoModule, work: Path, step: Step) -> 
     """Compile the programs of a module in an empty directory; return the directory of the executables."""
     go = toolchain(program.name, required(source.directory / "go.mod"), step)
     build = _Build(program.name, go, source.directory, work / "source", step)
+    for file in source.sources:
+        (build.directory / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.directory / file, build.directory / file)
     if source.placeholders:
         build.copy_module(source)
     flags: list[str] = ["-ldflags", _linker_flags(source, program.version)]

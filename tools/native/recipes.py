@@ -16,6 +16,7 @@ class Group(StrEnum):
     PULUMI = "pulumi"
     EXPORTERS = "exporters"
     TESTS = "tests"
+    CLUSTER = "cluster"
 
 
 NUMBER = r"v?(\d+\.\d+(?:\.\d+)?(?:-[0-9A-Za-z.+-]+)?)"
@@ -47,13 +48,15 @@ class GoModule:
     """Build tags."""
     module_files: tuple[str, ...] = ()
     """Files of the module to install beside the executables."""
+    sources: tuple[str, ...] = ()
+    """Go files below the directory of go.mod: main packages of our own, where the module's would compile too much."""
     placeholders: tuple[str, ...] = ()
     """Files that the module embeds and its published form lacks. When there are any, the module is copied to `./src`
     (go.mod replaces it by that), and each of these is written there as a small page."""
 
     def files(self) -> tuple[Path, ...]:
         """Return the committed files that decide what is built."""
-        return (self.directory / "go.mod", self.directory / "go.sum")
+        return tuple(self.directory / name for name in ("go.mod", "go.sum", *self.sources))
 
     def facts(self) -> tuple[str, ...]:
         """Return everything else that decides what is built."""

@@ -122,10 +122,10 @@ def of_container(recording: Recording, workload: Workload, settings: Settings) -
 def of_pod(recording: Recording, workload: Workload, settings: Settings) -> Seen:
     """Read a pod, its ConfigMap and Secret as they are mounted, and the Service in front of it."""
     on_node = any(isinstance(extra, HostView) for extra in workload.extras)
-    kind = "DaemonSet" if on_node else "StatefulSet" if workload.volume else "Deployment"
+    kind = "DaemonSet" if on_node else "StatefulSet" if workload.volume or workload.peers else "Deployment"
     controller = recording.resource(f"kubernetes:apps/v1:{kind}", workload.name).inputs
     pod = controller["spec"]["template"]
-    (container,) = pod["spec"]["containers"]
+    (container,) = [each for each in pod["spec"]["containers"] if each["name"] == workload.name]
     mounted: dict[str, Any] = {}
     for volume in pod["spec"]["volumes"]:
         for source in volume.get("projected", {}).get("sources", []):
@@ -140,16 +140,14 @@ def of_pod(recording: Recording, workload: Workload, settings: Settings) -> Seen
     service = recording.resource("kubernetes:core/v1:Service", workload.name).inputs
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     assert service["metadata"]["namespace"] == controller["metadata"]["namespace"]
-    host = f"{workload.name}.{service['metadata']['namespace']}.svc"
-    if on_node:
-        alias = recording.resource("kubernetes:core/v1:Service", f"{workload.name}-alias").inputs
-        assert alias["spec"]["externalName"] == f"{host}.cluster.local"
-        host = f"{alias['metadata']['name']}.{alias['metadata']['namespace']}.svc"
+    # What is on every node is dialled there by nobody but Prometheus, which asks the cluster where it is.
+    namespace = settings.kubernetes.namespace if on_node else service["metadata"]["namespace"]
+    host = f"{workload.name}.{namespace}.svc"
     behind = {(port["name"], port["protocol"]): port["containerPort"] for port in container["ports"]}
     where = addresses(settings)
     return Seen(
         args=container["args"],
-        environment={env["name"]: env["value"] for env in container.get("env", [])},
+        environment={env["name"]: env["value"] for env in container.get("env", []) if "value" in env},
         files={path: text for path, text in mounted.items() if not isinstance(text, Secret)},
         secrets={path: text for path, text in mounted.items() if isinstance(text, Secret)},
         reachable={

@@ -74,7 +74,7 @@ def test_no_name_is_taken_twice() -> None:
 
 def test_every_module_directory_is_used() -> None:
     """Proves that no recipe is left behind when its row goes."""
-    used = {file.parent.name for program in PROGRAMS for file in program.source.files()}
+    used = {file.relative_to(MODULES).parts[0] for program in PROGRAMS for file in program.source.files()}
     assert {directory.name for directory in MODULES.iterdir()} == used
 
 

@@ -1,0 +1,112 @@
+"""Which metrics are kept, by scrape job: those that an alert or a panel asks for. Kubernetes has very many others."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from specs.cluster.names import API, CONTAINERS, CONTROLLERS, DNS, KUBELET, PROBES, SCHEDULER, STATE, STATE_SELF
+
+PROCESS = ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds")
+OF_SCHEDULER = ("scheduler_pending_pods", "scheduler_schedule_attempts_total")
+OF_CONTROLLERS = ("workqueue_depth",)
+
+KEPT: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        STATE: (
+            "kube_cronjob_next_schedule_time",
+            "kube_cronjob_spec_suspend",
+            "kube_daemonset_status_desired_number_scheduled",
+            "kube_daemonset_status_number_ready",
+            "kube_daemonset_status_updated_number_scheduled",
+            "kube_deployment_spec_replicas",
+            "kube_deployment_status_condition",
+            "kube_deployment_status_replicas_available",
+            "kube_deployment_status_replicas_updated",
+            "kube_horizontalpodautoscaler_spec_max_replicas",
+            "kube_horizontalpodautoscaler_spec_min_replicas",
+            "kube_horizontalpodautoscaler_status_condition",
+            "kube_horizontalpodautoscaler_status_current_replicas",
+            "kube_horizontalpodautoscaler_status_desired_replicas",
+            "kube_job_failed",
+            "kube_namespace_status_phase",
+            "kube_node_info",
+            "kube_node_spec_unschedulable",
+            "kube_node_status_allocatable",
+            "kube_node_status_condition",
+            "kube_persistentvolume_status_phase",
+            "kube_persistentvolumeclaim_info",
+            "kube_persistentvolumeclaim_resource_requests_storage_bytes",
+            "kube_persistentvolumeclaim_status_phase",
+            "kube_pod_container_resource_limits",
+            "kube_pod_container_resource_requests",
+            "kube_pod_container_status_last_terminated_reason",
+            "kube_pod_container_status_restarts_total",
+            "kube_pod_container_status_waiting_reason",
+            "kube_pod_info",
+            "kube_pod_status_phase",
+            "kube_pod_status_ready",
+            "kube_pod_status_unschedulable",
+            "kube_poddisruptionbudget_status_current_healthy",
+            "kube_poddisruptionbudget_status_desired_healthy",
+            "kube_poddisruptionbudget_status_expected_pods",
+            "kube_poddisruptionbudget_status_pod_disruptions_allowed",
+            "kube_resourcequota",
+            "kube_statefulset_replicas",
+            "kube_statefulset_status_replicas_ready",
+            "kube_statefulset_status_replicas_updated",
+        ),
+        STATE_SELF: ("kube_state_metrics_list_total", "kube_state_metrics_watch_total", *PROCESS),
+        KUBELET: (
+            "kubelet_certificate_manager_client_ttl_seconds",
+            "kubelet_certificate_manager_server_ttl_seconds",
+            "kubelet_evictions",
+            "kubelet_pleg_relist_duration_seconds_bucket",
+            "kubelet_running_containers",
+            "kubelet_running_pods",
+            "kubelet_runtime_operations_errors_total",
+            "kubelet_runtime_operations_total",
+            "kubelet_volume_stats_available_bytes",
+            "kubelet_volume_stats_capacity_bytes",
+            "kubelet_volume_stats_inodes",
+            "kubelet_volume_stats_inodes_free",
+            *PROCESS,
+        ),
+        CONTAINERS: (
+            "container_cpu_cfs_periods_total",
+            "container_cpu_cfs_throttled_periods_total",
+            "container_cpu_usage_seconds_total",
+            "container_fs_reads_bytes_total",
+            "container_fs_writes_bytes_total",
+            "container_memory_working_set_bytes",
+            "container_network_receive_bytes_total",
+            "container_network_transmit_bytes_total",
+            "container_spec_memory_limit_bytes",
+        ),
+        PROBES: ("prober_probe_total",),
+        API: (
+            "aggregator_unavailable_apiservice",
+            "apiserver_admission_webhook_rejection_count",
+            "apiserver_client_certificate_expiration_seconds_bucket",
+            "apiserver_current_inflight_requests",
+            "apiserver_request_sli_duration_seconds_bucket",
+            "apiserver_request_sli_duration_seconds_count",
+            "apiserver_request_total",
+            "apiserver_storage_objects",
+            "apiserver_storage_size_bytes",
+            *PROCESS,
+        ),
+        DNS: (
+            "coredns_cache_hits_total",
+            "coredns_cache_misses_total",
+            "coredns_dns_request_duration_seconds_bucket",
+            "coredns_dns_requests_total",
+            "coredns_dns_responses_total",
+            "coredns_forward_healthcheck_broken_total",
+            "coredns_panics_total",
+            "coredns_reload_failed_total",
+            *PROCESS,
+        ),
+        SCHEDULER: (*OF_SCHEDULER, *PROCESS),
+        CONTROLLERS: (*OF_CONTROLLERS, *PROCESS),
+    }
+)
+"""Metrics by scrape job."""

@@ -1,0 +1,314 @@
+"""A node of a cluster: containerd, kubelet and kube-proxy in namespaces of their own, as if it were a machine.
+
+It has its own network, mounts, processes and packet filter; what the machine itself has is not touched. One link goes
+between the two, over which the machine also reaches pods and Services.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.images import POD
+from tests.cluster.inside import Plan
+from tests.kubernetes.control_plane import ControlPlane, NotStartedError, started
+from tools import native
+
+NAME = "node"
+USER = f"system:node:{NAME}"
+PROXY = "system:kube-proxy"
+DOMAIN = "cluster.local"
+LINK = "obs-cluster"
+"""The machine's end of the link; the node's is `<this>-in`."""
+CGROUP = "/observability-cluster"
+"""Above every container of the node, in each hierarchy."""
+_CGROUPS = Path("/sys/fs/cgroup")
+_NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
+_STOP_SECONDS = 30
+_CNI_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """The addresses of a cluster of one node."""
+
+    whole: IPv4Network
+
+    @classmethod
+    def free(cls) -> "Network":
+        """One that no route of this machine leads to."""
+        said = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=True).stdout
+        taken = [IPv4Network(route["dst"]) for route in json.loads(said) if route["dst"] != "default"]
+        for second in range(222, 255):
+            whole = IPv4Network(f"10.{second}.0.0/16")
+            if not any(whole.overlaps(other) for other in taken):
+                return cls(whole=whole)
+        raise NotStartedError("every network 10.222.0.0/16 to 10.254.0.0/16 has a route already")
+
+    @property
+    def link(self) -> IPv4Network:
+        """Between machine and node."""
+        return next(self.whole.subnets(new_prefix=30))
+
+    @property
+    def machine(self) -> str:
+        """This machine's address on the link."""
+        return str(self.link[1])
+
+    @property
+    def node(self) -> str:
+        """The node's address."""
+        return str(self.link[2])
+
+    @property
+    def pods(self) -> IPv4Network:
+        """Where pods are."""
+        return list(self.whole.subnets(new_prefix=18))[1]
+
+    @property
+    def services(self) -> IPv4Network:
+        """Where Services are."""
+        return list(self.whole.subnets(new_prefix=18))[2]
+
+    @property
+    def dns(self) -> str:
+        """The address of the Service of CoreDNS."""
+        return str(self.services[10])
+
+
+@contextmanager
+def linked(network: Network) -> Generator[None]:
+    """The machine's end of the link, with routes over it; also removes one that was left behind."""
+    _ip("link", "delete", LINK, check=False)
+    _ip("link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-in")
+    try:
+        _ip("address", "add", f"{network.machine}/30", "dev", LINK)
+        _ip("link", "set", LINK, "up")
+        yield
+    finally:
+        # Its other end, and the routes, go with it.
+        _ip("link", "delete", LINK, check=False)
+
+
+@contextmanager
+def running(control: ControlPlane, network: Network, directory: Path, registry: str) -> Generator[int]:
+    """A node that registers itself with `control` and pulls every image from `registry`; `linked` is around it.
+
+    Yields the id of the process in whose namespaces it is. Raises NotStartedError with what it said.
+    """
+    directory.mkdir()
+    plan = _plan(control, network, directory, registry)
+    (directory / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)), encoding="utf-8")
+    remove_cgroups()
+    for top in _hierarchies():
+        # Before kubelet starts: it watches what is below, and does not see it appear.
+        (top / CGROUP.strip("/")).mkdir()
+    command = [
+        # What starts it may be killed; it may not stay then.
+        *("setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "--propagation", "slave"),
+        *("env", f"PYTHONPATH={Path(__file__).parents[2]}"),
+        *(sys.executable, "-m", "tests.cluster.inside", str(directory / "plan.json")),
+    ]
+    log = directory / "node.log"
+    try:
+        with started(command, log) as process:
+            first = _first(process, log)
+            try:
+                _ip("link", "set", f"{LINK}-in", "netns", str(first))
+                for reached in (network.pods, network.services):
+                    _ip("route", "add", str(reached), "via", network.node)
+                yield first
+                if process.poll() is not None:
+                    raise NotStartedError(f"the node ended: {_said(log)}")
+            finally:
+                # The kernel ends with it all that is in its namespaces.
+                with suppress(ProcessLookupError):
+                    os.kill(first, signal.SIGKILL)
+    finally:
+        remove_cgroups()
+
+
+def _first(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    """The node's first process, once its namespaces are there."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+        if children and os.readlink(f"/proc/{children[0]}/ns/net") != os.readlink("/proc/self/ns/net"):
+            return int(children[0])
+        time.sleep(0.02)
+    raise NotStartedError(f"the node has no namespaces: {_said(log)}")
+
+
+def _said(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+
+def _ip(*words: str, check: bool = True) -> None:
+    subprocess.run(["ip", *words], check=check, capture_output=not check)
+
+
+def _hierarchies() -> list[Path]:
+    """One where version 2 of cgroups has all controllers, else one for each controller."""
+    below = [place for place in _CGROUPS.iterdir() if place.is_dir() and not place.is_symlink()]
+    whole = (_CGROUPS / "cgroup.controllers").exists()
+    return [_CGROUPS] if whole else [place for place in below if (place / "cgroup.procs").exists()]
+
+
+def remove_cgroups() -> None:
+    """Remove what containers of the node left in the machine's hierarchies."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    for top in _hierarchies():
+        root = top / CGROUP.strip("/")
+        if not root.is_dir():
+            continue
+        for place, _, _ in os.walk(root, topdown=False):
+            # The kernel takes a moment over processes that were killed.
+            while Path(place).is_dir() and time.monotonic() < deadline:
+                with suppress(OSError):
+                    Path(place).rmdir()
+                    break
+                time.sleep(0.05)
+
+
+def _program(name: str) -> str:
+    located = native.locate(name)
+    assert located is not None, f"{name} is missing: python -m tools.native ensure --group cluster"
+    return str(located.path)
+
+
+def _plan(control: ControlPlane, network: Network, directory: Path, registry: str) -> Plan:
+    socket = directory / "containerd" / "containerd.sock"
+    found = [_program(name) for name in ("containerd", "containerd-shim-runc-v2", "runc", "nft")]
+    directories = dict.fromkeys(str(Path(program).parent) for program in found)
+    containerd = _write(directory / "containerd.toml", _containerd(directory, socket, registry))
+    kubelet = _write_yaml(directory / "kubelet.yaml", _kubelet(control, network, directory, socket))
+    proxy = _write_yaml(directory / "kube-proxy.yaml", _proxy(control, network))
+    return Plan(
+        directory=str(directory),
+        interface=f"{LINK}-in",
+        address=f"{network.node}/30",
+        gateway=network.machine,
+        covered={place: str(directory / place.strip("/").replace("/", "-")) for place in ("/run", "/var/lib", "/var/log")},
+        programs={
+            "containerd": [_program("containerd"), "--config", str(containerd)],
+            "kubelet": [
+                *(_program("kubelet"), f"--config={kubelet}", f"--kubeconfig={control.kubeconfig(USER)}"),
+                *(f"--hostname-override={NAME}", f"--node-ip={network.node}"),
+                "--node-labels=topology.kubernetes.io/zone=zone",
+            ],
+            "kube-proxy": [_program("kube-proxy"), f"--config={proxy}"],
+        },
+        sockets={"containerd": str(socket)},
+        path=os.pathsep.join([*directories, os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]),
+    )
+
+
+def _containerd(directory: Path, socket: Path, registry: str) -> str:
+    cni = directory / "cni"
+    cni.mkdir()
+    mirrors = directory / "mirrors" / "_default"
+    mirrors.mkdir(parents=True)
+    _write(mirrors / "hosts.toml", f'server = "{registry}"\n[host."{registry}"]\ncapabilities = ["pull", "resolve"]\n')
+    plugins = Path(_program("cni-ptp")).parent / "root" / "usr" / "lib" / "cni"
+    cri = 'plugins."io.containerd.cri.v1'
+    return f"""version = 3
+root = "{directory / "images"}"
+state = "{socket.parent}"
+[grpc]
+address = "{socket}"
+[{cri}.images".pinned_images]
+sandbox = "{POD}"
+[{cri}.images".registry]
+config_path = "{mirrors.parent}"
+[{cri}.runtime"]
+restrict_oom_score_adj = true
+disable_apparmor = true
+[{cri}.runtime".cni]
+bin_dirs = ["{plugins}"]
+conf_dir = "{cni}"
+[{cri}.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[{cri}.runtime".containerd.runtimes.runc.options]
+BinaryName = "{_program("runc")}"
+SystemdCgroup = false
+"""
+
+
+def _network_of_pods(network: Network, directory: Path) -> None:
+    # Each pod has a link of its own to the node, which routes: on a bridge, answers of a Service's pod would go around
+    # the node to the pod that asked, which does not know them.
+    plugin = {
+        "type": "ptp",
+        "ipMasq": False,
+        "ipam": {
+            "type": "host-local",
+            "dataDir": str(directory / "addresses"),
+            "ranges": [[{"subnet": str(network.pods)}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    document = {"cniVersion": _CNI_VERSION, "name": "pods", "plugins": [plugin]}
+    (directory / "cni" / "pods.conflist").write_text(json.dumps(document), encoding="utf-8")
+
+
+def _kubelet(control: ControlPlane, network: Network, directory: Path, socket: Path) -> Mapping[str, Any]:
+    _network_of_pods(network, directory)
+    serving = control.authority.issue("kubelet", user=USER, groups=("system:nodes",), addresses=(network.node,))
+    resolver = _write(directory / "resolv.conf", "")
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": network.node,
+        "authentication": {"x509": {"clientCAFile": str(control.authority.own.file)}},
+        "tlsCertFile": str(serving.file),
+        "tlsPrivateKeyFile": str(serving.key),
+        "containerRuntimeEndpoint": f"unix://{socket}",
+        "clusterDNS": [network.dns],
+        "clusterDomain": DOMAIN,
+        "resolvConf": str(resolver),
+        "volumePluginDir": str(directory / "plugins"),
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": CGROUP,
+        "cgroupsPerQOS": False,
+        "enforceNodeAllocatable": [],
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "makeIPTablesUtilChains": False,
+        # The machine's disk is not the node's alone: how full it is says nothing about the test.
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "imageGCHighThresholdPercent": 100,
+    }
+
+
+def _proxy(control: ControlPlane, network: Network) -> Mapping[str, Any]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": str(control.kubeconfig(PROXY))},
+        "mode": "nftables",
+        "clusterCIDR": str(network.pods),
+        "hostnameOverride": NAME,
+        "bindAddress": network.node,
+        # These are the machine's, not the node's.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _write_yaml(path: Path, document: Mapping[str, Any]) -> Path:
+    return _write(path, yaml.safe_dump(dict(document)))

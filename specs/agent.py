@@ -46,13 +46,20 @@ _RENAMED: Mapping[str, str] = {
     "pod": "k8s.pod.name",
     "container": "k8s.container.name",
     "node": "k8s.node.name",
-    "deployment": "k8s.deployment.name",
 }
 """What lines are told by, in the words of scraped samples (specs.discovery)."""
 _APP = ("pod.annotation.app", "pod.label.part-of", "pod.label.name", "k8s.container.name")
 _SERVICE = ("pod.annotation.service", "pod.label.component", "k8s.container.name")
 """Whom a line is of, by the first that there is: the convention of docs/kubernetes.md."""
 _OPT_OUT = "pod.annotation.logs"
+_HASH = "pod.label.pod-template-hash"
+_DEPLOYMENT = (
+    f'set(resource.attributes["deployment"], resource.attributes["k8s.replicaset.name"]) where resource.attributes["{_HASH}"] != nil',
+    'replace_pattern(resource.attributes["deployment"], "-[a-z0-9]+$", "")',
+)
+"""A Deployment's ReplicaSets are called by it and the hash of a template: no agent has to watch them."""
+_ONCE = "set(log.observed_time_unix_nano, 0) where log.time_unix_nano > 0"
+"""A line that is read twice is the same line, which Loki keeps once: nothing in it is about its reader."""
 
 
 def runs(context: Context) -> bool:
@@ -80,7 +87,11 @@ def monitoring(context: Context) -> tuple[Monitoring, ...]:
         description="{{ $labels.instance }} has {{ $value }} files open: what containers of that node write is not kept.",
         action=f"The agent's log says what it may not read. Kubelets keep the files below {LOGS}; a node that has them elsewhere needs a link there.",
     )
-    return (Monitoring(jobs=(context.job(NAME, METRICS),), groups=(RuleGroup(name=NAME, alerts=(alert,)),)),)
+    return (
+        Monitoring(
+            jobs=(context.job(NAME, METRICS, every_node=True),), groups=(RuleGroup(name=NAME, alerts=(alert,)),)
+        ),
+    )
 
 
 def _pods(context: Context) -> dict[str, Any]:
@@ -100,6 +111,8 @@ def _pods(context: Context) -> dict[str, Any]:
         "start_at": "beginning",
         "storage": "file_storage",
         "poll_interval": "1s",
+        # A line that the runtime cut may end anywhere.
+        "preserve_trailing_whitespaces": True,
         # What is not taken, for want of memory, is read again.
         "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
         "operators": [
@@ -166,12 +179,13 @@ def _of_pods() -> dict[str, Any]:
             },
         ],
         "extract": {
-            "metadata": ["k8s.namespace.name", "k8s.pod.name", "k8s.node.name", "k8s.deployment.name"],
-            # By the name, so that no agent has to watch every ReplicaSet.
-            "deployment_name_from_replicaset": True,
+            "metadata": ["k8s.namespace.name", "k8s.pod.name", "k8s.node.name", "k8s.replicaset.name"],
             "labels": [
-                {"tag_name": f"pod.label.{name}", "key": f"{label}{name}", "from": "pod"}
-                for name in ("part-of", "name", "component")
+                *(
+                    {"tag_name": f"pod.label.{name}", "key": f"{label}{name}", "from": "pod"}
+                    for name in ("part-of", "name", "component")
+                ),
+                {"tag_name": _HASH, "key": "pod-template-hash", "from": "pod"},
             ],
             "annotations": [
                 {"tag_name": f"pod.annotation.{name}", "key": f"{annotation}{name}", "from": "pod"}
@@ -188,7 +202,8 @@ def _named() -> list[dict[str, str]]:
         *(("service.name", source) for source in _SERVICE),
         *_RENAMED.items(),
     ]
-    gone = {source for _, source in steps} | {"k8s.pod.uid", "k8s.container.restart_count"}
+    seen = {_HASH, _OPT_OUT, "k8s.pod.uid", "k8s.container.restart_count", "k8s.replicaset.name"}
+    gone = {source for _, source in steps} | seen
     return [
         *({"key": key, "from_attribute": source, "action": "insert"} for key, source in steps),
         {"key": "node", "value": "${env:NODE_NAME:-unknown}", "action": "insert"},
@@ -212,7 +227,8 @@ def configuration(context: Context) -> dict[str, Any]:
                 "error_mode": "silent",
                 "logs": {"log_record": [f'resource.attributes["{_OPT_OUT}"] == "false"']},
             },
-            "resource": {"attributes": [*_named(), {"key": _OPT_OUT, "action": "delete"}]},
+            "resource": {"attributes": _named()},
+            "transform": {"error_mode": "silent", "log_statements": [*_DEPLOYMENT, _ONCE]},
         },
         "exporters": {
             "otlp_grpc/collector": {
@@ -232,7 +248,13 @@ def configuration(context: Context) -> dict[str, Any]:
             "pipelines": {
                 "logs": {
                     "receivers": list(files),
-                    "processors": ["memory_limiter", "k8s_attributes", "filter/opted_out", "resource"],
+                    "processors": [
+                        "memory_limiter",
+                        "k8s_attributes",
+                        "filter/opted_out",
+                        "transform",
+                        "resource",
+                    ],
                     "exporters": ["otlp_grpc/collector"],
                 }
             },

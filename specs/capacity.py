@@ -178,7 +178,7 @@ def _notes(context: Context, wanted: load.Demand, jobs: Sequence[ScrapeJob]) -> 
     own, size = load.own_series(jobs), sizing.metrics_size(context)
     if own > wanted.series:
         return [f"the targets have about {_count(own)} series, more than load.series: {_count(wanted.series)}"]
-    keep = seconds(context.settings.retention.metrics)
+    keep = _kept(context)
     samples = wanted.samples / context.scale.shards
     if size is not None and load.blocks_bytes(samples, keep) > size:
         days = _days_of(samples, size)
@@ -189,6 +189,12 @@ def _notes(context: Context, wanted: load.Demand, jobs: Sequence[ScrapeJob]) -> 
             )
         ]
     return []
+
+
+def _kept(context: Context) -> float:
+    """Seconds that Prometheus has to keep its samples: not for long where they are in object storage as well."""
+    keep = seconds(context.settings.retention.metrics)
+    return min(keep, _DAY) if context.settings.thanos else keep
 
 
 def _days_of(samples: float, size: float) -> int:
@@ -213,7 +219,7 @@ def _metrics(context: Context) -> list[str]:
     if known is None:
         return []
     samples = known / seconds(settings.scrape_interval) / context.scale.shards
-    keep = seconds(settings.retention.metrics)
+    keep = _kept(context)
     needed = load.blocks_bytes(samples, keep)
     if needed <= size:
         return []
@@ -223,8 +229,8 @@ def _metrics(context: Context) -> list[str]:
     each = f" in each of {context.scale.shards} shards" if context.scale.shards > 1 else ""
     return [
         f"{key}: {_count(known)} series every {settings.scrape_interval} take {_bytes(needed)} in"
-        f" {settings.retention.metrics}{each} (accepted: at least {_up(least)}"
-        + (f", or retention.metrics of at most {days}d" if days else "")
+        f" {'a day' if settings.thanos else settings.retention.metrics}{each} (accepted: at least {_up(least)}"
+        + (f", or retention.metrics of at most {days}d" if days and not settings.thanos else "")
         + ")"
     ]
 
@@ -234,12 +240,13 @@ def _memory(context: Context, workloads: Sequence[Workload]) -> list[str]:
     if series is None or not context.on_cluster:
         return []
     least = series / context.scale.shards * load.LEAST_SERIES_BYTES
-    return [
-        f"resources.{workload.name}.memory: {workload.resources.memory} cannot hold {_count(series)} series"
+    found = [
+        f"resources.{sizing.keys(workload)[0]}.memory: {workload.resources.memory} cannot hold {_count(series)} series"
         f" (accepted: at least {load.memory(least)}, better none: then it is as much as docs/sizing.md says)"
         for workload in workloads
         if workload.program.name == "prometheus" and size_bytes(workload.resources.memory) < least
     ]
+    return list(dict.fromkeys(found))
 
 
 def _logs(context: Context) -> list[str]:

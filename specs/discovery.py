@@ -32,9 +32,15 @@ POD = (
 """Where a sample of a pod comes from."""
 
 
-def own_pods(namespace: str, workload: str, port: int) -> Discovery:
+def own_pods(namespace: str, workload: str, port: int, *, every_node: bool = False) -> Discovery:
     """Every replica of a workload of the stack, each by its own address. `instance` is `<pod>:<port>`, so that series
-    go on when a pod of the same name comes back elsewhere."""
+    go on when a pod of the same name comes back elsewhere; of what is on every node, whose pods have another name after
+    each rollout, it is the node."""
+    instance = (
+        take("__meta_kubernetes_pod_node_name", "instance")
+        if every_node
+        else take("__meta_kubernetes_pod_name", "instance", replacement=f"$1:{port}")
+    )
     return Discovery(
         role="pod",
         # The same words in every job: Prometheus then asks once for all of them.
@@ -53,7 +59,7 @@ def own_pods(namespace: str, workload: str, port: int) -> Discovery:
                 "action": "drop",
             },
             *POD,
-            take("__meta_kubernetes_pod_name", "instance", replacement=f"$1:{port}"),
+            instance,
         ),
     )
 

@@ -57,8 +57,7 @@ def flows(stack: Stack) -> tuple[Flow, ...]:
 
 def namespace_of(workload: Workload, settings: Settings) -> str:
     """The namespace of the pods of `workload`."""
-    sees_node = any(isinstance(extra, HostView | EveryNode) for extra in workload.extras)
-    return f"{settings.kubernetes.namespace}{NODE_NAMESPACE if sees_node else ''}"
+    return f"{settings.kubernetes.namespace}{NODE_NAMESPACE if workload.on_nodes else ''}"
 
 
 class _Network:

@@ -141,4 +141,4 @@ def volume(number: float, least: int = 10 * GIB) -> str:
 
 def cores(number: float, least: float = 0.1) -> str:
     """A number of cores in Kubernetes' form."""
-    return f"{max(math.ceil(number * 20) * 50, round(least * 1000))}m"
+    return f"{max(math.ceil(round(number * 20, 6)) * 50, round(least * 1000))}m"

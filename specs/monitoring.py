@@ -132,6 +132,9 @@ class ScrapeJob:
     """What every sample of a discovered target carries; targets have labels of their own."""
     limit: int = 0
     """Most samples that one target may answer with, more is a failed scrape; 0: any number."""
+    fleeting: bool = False
+    """Whether its targets come and go with a cluster's nodes: one that does not answer is told of as its node's trouble
+    (KubeletDown, DaemonSetPodsMissing), which is no reason to wake anybody, and not as ServiceDown."""
 
 
 # libyaml writes the same bytes in a twentieth of the time; it is part of PyYAML's wheels.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from specs import alertmanager, apm, collector, elk, glitchtip, grafana, inbox, jaeger, loki, prometheus
+from specs import alertmanager, apm, collector, elk, glitchtip, grafana, inbox, jaeger, links, loki, prometheus
 from specs.part import Context
 from specs.settings import Delivery, RuntimeKind
 from specs.workload import REGISTRY, SecretRef
@@ -47,13 +47,15 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
     settings = context.settings
 
     def url(workload: str, port: int) -> str | None:
-        return f"http://{outside(workload, port)}" if workload in names else None
+        if workload not in names:
+            return None
+        return links.public_url(context, workload) or f"http://{outside(workload, port)}"
 
     urls = {
-        prometheus.NAME: url(prometheus.NAME, prometheus.PORT),
+        prometheus.NAME: links.public_url(context, prometheus.NAME) or url(*prometheus.query_address(context)),
         alertmanager.NAME: url(alertmanager.NAME, alertmanager.PORT),
         grafana.NAME: grafana.address(context) if _has_grafana(context, names) else None,
-        loki.NAME: url(loki.NAME, loki.PORT),
+        loki.NAME: url(*loki.query_address(context)),
         jaeger.NAME: url(jaeger.NAME, jaeger.UI),
         inbox.NAME: url(inbox.NAME, inbox.PORT),
         **_elk_urls(context),
@@ -68,13 +70,10 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
         "urls": {name: found for name, found in urls.items() if found},
         "otlp": {"grpc": f"http://{outside(collector.NAME, collector.OTLP_GRPC)}", "http": otlp_http},
         "loki": {
-            "push_url": f"http://{outside(loki.NAME, loki.PORT)}/loki/api/v1/push",
-            "otlp_url": f"http://{outside(loki.NAME, loki.PORT)}/otlp/v1/logs",
+            "push_url": f"http://{outside(*loki.push_address(context))}/loki/api/v1/push",
+            "otlp_url": f"http://{outside(*loki.push_address(context))}/otlp/v1/logs",
         },
-        "metrics": {
-            "remote_write_url": f"http://{outside(prometheus.NAME, prometheus.PORT)}/api/v1/write",
-            "otlp_url": f"http://{outside(prometheus.NAME, prometheus.PORT)}/api/v1/otlp/v1/metrics",
-        },
+        "metrics": _metrics(context, otlp_http),
         "otel_env": {
             "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_http,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -92,6 +91,15 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
         "elastic_apm_env": _elastic_apm_env(context),
         "sentry_env": _sentry_env(context),
     }
+
+
+def _metrics(context: Context, otlp_http: str) -> dict[str, Any]:
+    """Where applications push samples: what one of several replicas takes, the others never hear of."""
+    if len(prometheus.receivers(context)) > 1:
+        # The collector hands each on to all of them.
+        return {"remote_write_url": None, "otlp_url": f"{otlp_http}/v1/metrics"}
+    at = f"http://{context.addresses.outside(prometheus.NAME, prometheus.PORT)}"
+    return {"remote_write_url": f"{at}/api/v1/write", "otlp_url": f"{at}/api/v1/otlp/v1/metrics"}
 
 
 def _has_grafana(context: Context, names: frozenset[str]) -> bool:
@@ -154,6 +162,8 @@ def _scrape(context: Context, registry: str) -> dict[str, Any]:
                 "prometheus.io/scrape": "true",
                 "prometheus.io/port": "<port>",
                 "prometheus.io/path": "/metrics",
+                "observability/app": "<app>",
+                "observability/service": "<service>",
             },
             "labels": labels,
         }

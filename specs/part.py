@@ -48,15 +48,16 @@ class Context:
             **more,
         }
 
-    def job(self, name: str, port: int, path: str = "/metrics") -> ScrapeJob:
-        """The scrape job of the stack's own workload `name`."""
+    def job(self, name: str, port: int, path: str = "/metrics", *, every_node: bool = False) -> ScrapeJob:
+        """The scrape job of the stack's own workload `name`; `every_node`: of which a cluster has one on each node."""
         if self.on_cluster:
             return ScrapeJob(
                 name=name,
                 targets=(),
                 path=path,
-                discovery=own_pods(self.settings.kubernetes.namespace, name, port),
+                discovery=own_pods(self.settings.kubernetes.namespace, name, port, every_node=every_node),
                 labels=self.labels(service=name),
+                fleeting=every_node and self.settings.kubernetes.watch is not None,
             )
         target = Target(address=self.addresses.dial(name, port), labels=self.labels(service=name))
         return ScrapeJob(name=name, targets=(target,), path=path)

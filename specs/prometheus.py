@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from specs import alertmanager, console, discovery, prometheus_alerts, sizing, thanos
+from specs import alertmanager, console, discovery, links, prometheus_alerts, sizing, thanos
 from specs.model import size_bytes
 from specs.monitoring import RuleGroup, ScrapeJob, rule_files, to_yaml
 from specs.part import Context, Monitoring
@@ -77,10 +77,11 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
     """How Prometheus is watched, and Thanos, and through them everything that `jobs` scrape."""
     long_term = thanos.monitoring(context, shards(context))
     names = sorted({*(job.name for job in (*jobs, *long_term.jobs) if not job.through), NAME})
+    fleeting = [job.name for job in jobs if job.fleeting]
     sent = (prometheus_alerts.remote_write(),) if context.settings.remote_write else ()
     return Monitoring(
         jobs=(thanos.pods_of(context, NAME, shards(context), PORT), *long_term.jobs),
-        groups=(*prometheus_alerts.groups(names), *sent, *long_term.groups),
+        groups=(*prometheus_alerts.groups(names, fleeting), *sent, *long_term.groups),
     )
 
 
@@ -287,7 +288,7 @@ def workload(  # noqa: PLR0913 - what a Prometheus is made of
             f"--config.file={CONFIG}/prometheus.yml",
             f"--storage.tsdb.path={DATA}",
             f"--web.listen-address={context.addresses.listen(PORT)}",
-            f"--web.external-url=http://{context.addresses.outside(name, PORT)}",
+            f"--web.external-url={links.public_url(context, name) or 'http://' + context.addresses.outside(name, PORT)}",
             f"--web.console.templates={CONFIG}/consoles",
             "--web.enable-lifecycle",
             "--web.enable-otlp-receiver",
@@ -309,6 +310,7 @@ def workload(  # noqa: PLR0913 - what a Prometheus is made of
         volume=Volume(settings_volume(context)),
         extras=extras,
         replicas=context.scale.prometheus,
+        sticky=True,
         peers=("http",) if named else (),
         beside=(thanos.sidecar(context, PORT),) if uploads else (),
         # Built from its Go module it has no pages but this one.

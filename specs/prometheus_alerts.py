@@ -13,8 +13,9 @@ APPLICATIONS = "applications"
 _WHO = "app, environment, service"
 
 
-def groups(names: Sequence[str]) -> tuple[RuleGroup, ...]:
-    """The alerts; `names` are the jobs that must have targets."""
+def groups(names: Sequence[str], fleeting: Sequence[str] = ()) -> tuple[RuleGroup, ...]:
+    """The alerts; `names` are the jobs that must have targets, `fleeting` those whose targets may go by themselves."""
+    lasting = f'{{job!~"{"|".join(fleeting)}"}}' if fleeting else ""
     return (
         RuleGroup(
             name="stack",
@@ -31,7 +32,7 @@ def groups(names: Sequence[str]) -> tuple[RuleGroup, ...]:
                 ),
                 Alert(
                     name="ServiceDown",
-                    expr="up == 0",
+                    expr=f"up{lasting} == 0",
                     for_="1m",
                     severity=Severity.CRITICAL,
                     summary="{{ $labels.job }} at {{ $labels.instance }} is down",

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from specs.load import (
+    COMPRESSION,
     GIB,
     KIB,
     MIB,
@@ -75,12 +76,12 @@ def _loki(context: Context, wanted: Demand, workload: Workload) -> Workload:
         workload.name, (sum(each[0] for each in _LOKI.values()), sum(each[1] for each in _LOKI.values()))
     )
     share = wanted.log_bytes / 1e6 * _part(workload.replicas)
-    kept = None
-    if workload.volume and context.settings.object_storage is None:
-        kept = volume(
-            log_store_bytes(wanted, seconds(context.settings.retention.log_archive)) * 1.25,
-            size_bytes(workload.volume.size),
-        )
+    stored = log_store_bytes(wanted, seconds(context.settings.retention.log_archive))
+    if context.settings.object_storage is not None:
+        # What is not in object storage yet: chunks of two hours, and what was written since the last checkpoint.
+        copies = min(3, workload.replicas) / workload.replicas
+        stored = wanted.log_bytes * copies * (2 * 3600 / COMPRESSION + 900)
+    kept = volume(stored * 1.25, size_bytes(workload.volume.size)) if workload.volume else None
     return _with(
         workload,
         memory=memory(256 * MIB + share * gibibytes * GIB, 512 * MIB),
@@ -194,9 +195,19 @@ def _sized(context: Context, wanted: Demand, workload: Workload) -> Workload:
         workload = replace(workload, resources=_asked(workload.resources, share))
     if workload.volume and (asked := asked_volume(context, *names)):
         workload = replace(workload, volume=Volume(asked))
-    if workload.beside:
-        workload = replace(workload, beside=tuple(_sized(context, wanted, each) for each in workload.beside))
-    return workload
+    beside = tuple(_sized(context, wanted, each) for each in workload.beside)
+    return replace(workload, beside=beside, environment={**_heap(context, workload), **workload.environment})
+
+
+def _heap(context: Context, workload: Workload) -> Mapping[str, str]:
+    """What tells a program in Go how much it has: without it, it lets garbage lie until it is killed. Prometheus reads
+    it off its container."""
+    if not context.on_cluster or workload.program.name not in _UNAWARE:
+        return {}
+    return {"GOMEMLIMIT": f"{size_bytes(workload.resources.memory) * 4 // 5 // MIB}MiB"}
+
+
+_UNAWARE = frozenset({"collector", "jaeger", "loki", "thanos"})
 
 
 def apply(context: Context, workloads: Sequence[Workload]) -> tuple[Workload, ...]:

@@ -304,7 +304,9 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     grafana_url = grafana.address(context)
     who = alertmanager.tree(context, inbox_url, routes)
     told = [alert for group in every for alert in group.alerts]
-    routing.refuse_defects(file, who, routing.occurrences(told, apps=(APP, cluster.APP, *routes), services=who.services))
+    routing.refuse_defects(
+        file, who, routing.occurrences(told, apps=(APP, cluster.APP, *routes), services=who.services)
+    )
     links_to = {"runbooks": runbooks.rstrip("/"), "dashboards": grafana_url}
     workloads = sizing.apply(
         context,

@@ -234,6 +234,8 @@ class Workload:
     extras: tuple[Extra, ...] = ()
     replicas: int = 1
     """How many of it run, on Kubernetes; elsewhere it is one."""
+    sticky: bool = False
+    """Whether one client is answered by one replica, on Kubernetes, since what replicas know differs a little."""
     stop_seconds: int = 60
     """How long it may take to end in order, before it is killed, on Kubernetes."""
     peers: tuple[str, ...] = ()
@@ -248,6 +250,11 @@ class Workload:
     """One line for people: what this part is for."""
     page: str = "/"
     """Path of the page that a person opens on the main port."""
+
+    @property
+    def on_nodes(self) -> bool:
+        """Whether, on a cluster, one of it runs on every node, in the namespace of what sees its node."""
+        return any(isinstance(extra, HostView | EveryNode) for extra in self.extras)
 
     def port(self, name: str) -> Port:
         """The port called `name`; KeyError when there is none."""

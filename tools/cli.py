@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from processes import supervision
 from processes.errors import ProcessError
 from processes.home import Home, of_stack
 from specs import grafana
 from specs.model import SettingsError
-from specs.settings import RuntimeKind, load
+from specs.settings import RuntimeKind, load, read_yaml
 from specs.stack import Stack, build
 from tools import demonstration, native, paths
 from tools.engine import Engine, engine, environment
@@ -29,6 +30,7 @@ from tools.native import NativeError
 if TYPE_CHECKING:
     from tools.docker_engine import Containers
     from tools.health import Health, Keeper
+    from tools.kubernetes_cluster import Pods
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,10 +95,6 @@ def _home(stack: Stack, name: str) -> Home | None:
     return of_stack(name) if stack.context.on_one_machine else None
 
 
-def _kubectl(stack: Stack) -> str:
-    return f"kubectl --namespace {stack.context.settings.kubernetes.namespace} get pods"
-
-
 def _on(stack: Stack, kind: RuntimeKind) -> bool:
     return stack.context.settings.runtime is kind
 
@@ -117,14 +115,26 @@ def _containers(name: str, stack: Stack) -> "Generator[Containers, None, None]":
         yield found
 
 
+def _pods(name: str, stack: Stack) -> "Pods":
+    """The pods of a Kubernetes stack, in the cluster that Pulumi's provider takes."""
+    from tools import kubernetes_cluster
+
+    return kubernetes_cluster.Pods(stack=stack, context=_config_of(name, "kubernetes:context"))
+
+
+def _config_of(name: str, key: str) -> str:
+    """A value of the stack file that is none of ours; empty: it has none."""
+    return str((read_yaml(paths.stack_file(name)).get("config") or {}).get(key, ""))
+
+
 @contextlib.contextmanager
 def _keeper(name: str, stack: Stack) -> "Generator[Keeper, None, None]":
     """What keeps the stack's programs running, for who wants to know their health."""
     from tools import health
 
     if _on(stack, RuntimeKind.KUBERNETES):
-        raise SettingsError(f"{name}: the cluster knows its health: {_kubectl(stack)}")
-    if _on(stack, RuntimeKind.DOCKER):
+        yield _pods(name, stack)
+    elif _on(stack, RuntimeKind.DOCKER):
         with _containers(name, stack) as found:
             yield found
     else:
@@ -208,10 +218,7 @@ def up(
     made = _engine(stack, declared)
     work = ("up", "--yes", "--skip-preview", "--suppress-outputs")
     if _on(declared, RuntimeKind.KUBERNETES):
-        done = made.work(*work)
-        if done.returncode:
-            raise typer.Exit(done.returncode)
-        console.print(f"applied; {_kubectl(declared)} tells how far it is", highlight=False)
+        _up_on_cluster(stack, declared, made, work)
         return
     with contextlib.ExitStack() as kept:
         containers = None
@@ -235,6 +242,28 @@ def up(
             raise typer.Exit(1)
         if containers and containers.forwarding():
             console.print(containers.forwarding(), highlight=False, soft_wrap=True)
+
+
+def _up_on_cluster(name: str, declared: Stack, made: Engine, work: tuple[str, ...]) -> None:
+    from tools import health
+
+    _refuse_missing_secrets(made, declared)
+    pods = _pods(name, declared)
+    # A kubeconfig among Pulumi's secrets is one that only its provider reads.
+    theirs = "kubernetes:kubeconfig" not in made.configured()
+    if theirs:
+        pods.refuse()
+    done = made.work(*work)
+    if theirs:
+        found = health.look(declared, pods)
+        if not done.returncode:
+            _print_health(found, name)
+            console.print(pods.forwarding(), highlight=False, soft_wrap=True)
+        for part in found:
+            if not part.healthy:
+                _blame(f"{part.name}: {part.words}")
+    if done.returncode:
+        raise typer.Exit(done.returncode)
 
 
 @app.command()
@@ -296,19 +325,42 @@ def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="D
                 raise typer.Exit(done.returncode)
         if home is not None:
             supervision.stop(home)
-        said = ""
+        said = _data_of(stack, declared, containers, purge=purge)
         if purge:
-            removed = containers.remove_volumes() if containers else []
-            said = f"; removed the volumes {', '.join(removed)}" if removed else ""
             if made.own and made.exists():
                 made.forget()
             # Of a Docker stack too: secrets that were made up for data that is gone now.
             shutil.rmtree(of_stack(stack).path, ignore_errors=True)
-        elif home is not None:
-            said = f"; data is kept in {home.path}"
-        elif containers and containers.volumes():
-            said = f"; data is kept in the volumes {', '.join(containers.volumes())}"
     console.print(f"stack {stack} is down{said}", highlight=False, soft_wrap=True)
+
+
+def _data_of(name: str, declared: Stack, containers: "Containers | None", *, purge: bool) -> str:
+    """What became of the data of a stack that is down, as the end of a sentence; it is deleted here where it is not
+    this machine's."""
+    if declared.context.on_one_machine:
+        return "" if purge else f"; data is kept in {of_stack(name).path}"
+    if containers:
+        found = containers.remove_volumes() if purge else containers.volumes()
+        what = "volumes"
+    else:
+        pods = _pods(name, declared)
+        found, what = pods.claims(), f"volume claims of {pods.namespace}"
+        if found and purge:
+            pods.forget(found)
+    return f"; {'removed' if purge else 'data is kept in'} the {what} {', '.join(found)}" if found else ""
+
+
+def _print_capacity(declared: Stack) -> None:
+    found = declared.capacity
+    if found is None:
+        return
+    table = Table("part", "replicas", "memory", "cores", "volume", title="What each replica takes")
+    for row in found.table():
+        table.add_row(*row)
+    console.print(table)
+    console.print(found.line, highlight=False, soft_wrap=True)
+    for note in found.notes:
+        _warn(note)
 
 
 def _print_left_out(declared: Stack) -> None:
@@ -355,7 +407,8 @@ def logs(
                 print(line, flush=follow)
         return
     if home is None:
-        raise SettingsError(f"{stack}: its cluster keeps the logs (kubectl logs)")
+        _pods(stack, declared).logs(chosen, lines=lines, follow=follow)
+        return
     files = [str(home.log(name)) for name in chosen if home.log(name).exists()]
     if not files:
         raise SettingsError(f"{stack}: no logs yet (make up brings it up)")
@@ -394,6 +447,7 @@ def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], st
     declared = _declared(stack)
     count = rendering.write(declared, out)
     console.print(f"{count} files of stack {stack} in {out}", highlight=False)
+    _print_capacity(declared)
     _print_left_out(declared)
 
 

@@ -47,6 +47,17 @@ _CONTAINED: dict[str, Any] = {
     },
 }
 """What a process stack has no programs for, and somebody to tell of it."""
+_CLUSTERED: dict[str, Any] = {
+    "runtime": "kubernetes",
+    "alerting": _CONTAINED["alerting"],
+    # Of all flavors the one where most of a control plane can be scraped.
+    "kubernetes": {"flavor": "k3s"},
+    "replicas": {"loki": 3},
+    "object_storage": {"endpoint": "s3.example.com", "metrics_bucket": "metrics", "logs_bucket": "logs"},
+    "thanos": {"ruler": True},
+    "remote_write": {"url": "https://metrics.example.com/push"},
+}
+"""What only clusters have."""
 
 
 def whole_stack(*, examples: bool = False) -> Stack:
@@ -72,13 +83,15 @@ def whole_stack(*, examples: bool = False) -> Stack:
     common = {"environment": "example", "cluster": "example", "systems": systems}
     whole = _built({**common, "runtime": "process", "exporters": on_process})
     contained = _built({**common, **_CONTAINED, "exporters": shown})
-    there = {group.name for group in whole.groups}
-    return replace(
-        whole,
-        workloads=(*whole.workloads, *(each for each in contained.workloads if each.name not in whole.names)),
-        groups=(*whole.groups, *(group for group in contained.groups if group.name not in there)),
-        dashboards={**contained.dashboards, **whole.dashboards},
-    )
+    for further in (contained, _built({**common, **_CLUSTERED})):
+        there = {(group.file, group.name) for group in whole.groups}
+        whole = replace(
+            whole,
+            workloads=(*whole.workloads, *(each for each in further.workloads if each.name not in whole.names)),
+            groups=(*whole.groups, *(group for group in further.groups if (group.file, group.name) not in there)),
+            dashboards={**further.dashboards, **whole.dashboards},
+        )
+    return whole
 
 
 def _built(value: dict[str, Any]) -> Stack:

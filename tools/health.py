@@ -15,7 +15,7 @@ from rich.table import Table
 
 from processes import supervision
 from processes.home import Home
-from specs import prometheus
+from specs import links, prometheus
 from specs.stack import Stack
 from specs.workload import Port, Workload
 
@@ -33,7 +33,7 @@ class Running:
 
 
 class Keeper(Protocol):
-    """What keeps a stack's programs running: a supervisor, or a container engine."""
+    """What keeps a stack's programs running: a supervisor, a container engine, or a cluster."""
 
     def running(self) -> Mapping[str, Running]:
         """Every part by its name."""
@@ -160,9 +160,10 @@ def _look(
         else _inside(stack, seen, workload)
     )
     shown = stack.context.on_one_machine or page.published
+    base = links.public_url(stack.context, workload.name) or f"http://{outside(workload.name, page.number)}"
     return Health(
         name=workload.name,
-        url=f"http://{outside(workload.name, page.number)}{workload.page}" if shown else "",
+        url=f"{base}{workload.page}" if shown else "",
         summary=workload.summary,
         healthy=words == "healthy",
         words=words,

@@ -7,6 +7,8 @@ DATA = "/workload/data"
 REGISTRY = "/registry"
 """The layout of specs/workload.py, whose relative paths start in DATA."""
 HOST = "/host"
+DATA_VOLUME = "data"
+"""What the volume of DATA is called in a pod; its claims are `data-<pod>`."""
 
 
 def selector(workload: Workload) -> dict[str, str]:

@@ -11,11 +11,10 @@ from pulumi_kubernetes.policy import v1 as policy
 from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from components.runtimes import kubernetes_ingress, kubernetes_network
-from components.runtimes.containers import labels, part_of, selector
-from components.runtimes.extras import extras
+from components.runtimes.containers import DATA_VOLUME, labels, part_of, selector
 from components.runtimes.kubernetes_access import account
 from components.runtimes.kubernetes_files import files
-from components.runtimes.kubernetes_pod import DATA_VOLUME, template
+from components.runtimes.kubernetes_pod import template
 from specs.addresses import PEERS, Addresses
 from specs.discovery import NODE_NAMESPACE
 from specs.settings import Settings
@@ -30,12 +29,6 @@ def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]], lock: Mapping[st
     """The runtime on the cluster that the user's kubeconfig names."""
     context = stack.context
     return KubernetesRuntime(settings=context.settings, addresses=context.addresses, secrets=secrets, lock=lock)
-
-
-def on_node(workload: Workload) -> bool:
-    """Whether one of `workload` runs on every node, in the namespace of what sees its node."""
-    asked = extras(workload)
-    return asked.host or asked.every_node
 
 
 class KubernetesRuntime:
@@ -89,7 +82,7 @@ class KubernetesRuntime:
 
     def deploy(self, workload: Workload, parent: pulumi.Resource) -> pulumi.Output[str]:
         """Declare configuration, identity, Services, and the StatefulSet, Deployment or DaemonSet behind them."""
-        before: list[pulumi.Resource] = [self._privileged if on_node(workload) else self._restricted]
+        before: list[pulumi.Resource] = [self._privileged if workload.on_nodes else self._restricted]
         if self._class is not None:
             before.append(self._class)
         opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
@@ -100,6 +93,8 @@ class KubernetesRuntime:
             files={
                 program.name: files(
                     program,
+                    # The same program may be beside several.
+                    name=workload.name if program is workload else f"{workload.name}-{program.name}",
                     metadata=unnamed,
                     secrets=self._secrets,
                     existing=self._settings.secrets,
@@ -141,7 +136,7 @@ class KubernetesRuntime:
     def connect(self, stack: Stack, parent: pulumi.Resource) -> None:
         """Declare NetworkPolicies, and what leads people from outside to the parts that have a host."""
         before: list[pulumi.Resource] = [self._restricted]
-        if any(on_node(workload) for workload in stack.workloads):
+        if any(workload.on_nodes for workload in stack.workloads):
             before.append(self._privileged)
         kubernetes_network.declare(stack, parent, before)
         kubernetes_ingress.declare(stack, self._secrets, parent, before)
@@ -151,7 +146,7 @@ class KubernetesRuntime:
         return meta.ObjectMetaArgs(name=name, namespace=self._in(workload), labels=labels(workload))
 
     def _in(self, workload: Workload) -> str:
-        return f"{self._namespace}{NODE_NAMESPACE}" if on_node(workload) else self._namespace
+        return f"{self._namespace}{NODE_NAMESPACE}" if workload.on_nodes else self._namespace
 
     def _services(self, workload: Workload, named: meta.ObjectMetaArgs, opts: pulumi.ResourceOptions) -> None:
         ports = [*workload.ports, *(port for program in workload.beside for port in program.ports)]
@@ -160,7 +155,8 @@ class KubernetesRuntime:
             metadata=named,
             spec=core.ServiceSpecArgs(
                 # On nodes it is headless: what is on a node is dialled there, or not at all.
-                cluster_ip="None" if on_node(workload) else None,
+                cluster_ip="None" if workload.on_nodes else None,
+                session_affinity="ClientIP" if workload.sticky and workload.replicas > 1 else None,
                 selector=selector(workload),
                 ports=[_service_port(port) for port in ports],
             ),
@@ -182,7 +178,7 @@ class KubernetesRuntime:
 
     @staticmethod
     def _keeps_names(workload: Workload) -> bool:
-        return not on_node(workload) and (workload.volume is not None or bool(workload.peers))
+        return not workload.on_nodes and (workload.volume is not None or bool(workload.peers))
 
     def _place(
         self,
@@ -192,7 +188,7 @@ class KubernetesRuntime:
         opts: pulumi.ResourceOptions,
     ) -> pulumi.CustomResource:
         chosen = meta.LabelSelectorArgs(match_labels=selector(workload))
-        if on_node(workload):
+        if workload.on_nodes:
             daemons = apps.DaemonSetSpecArgs(
                 selector=chosen,
                 template=pods,

@@ -57,15 +57,18 @@ class _Policies:
             metadata=meta.ObjectMetaArgs(name=workload.name, namespace=namespace, labels=labels(workload)),
             spec=networking.NetworkPolicySpecArgs(
                 pod_selector=meta.LabelSelectorArgs(match_labels=selector(workload)),
+                # Without rules, both types deny. An empty list would not be kept, and so be set anew each time.
                 policy_types=["Ingress", "Egress"],
                 ingress=[
                     networking.NetworkPolicyIngressRuleArgs(from_=peers, ports=ports)
                     for peers, ports in self._rules(namespace, _by_ports(self._flows, target=part))
-                ],
+                ]
+                or None,
                 egress=[
                     networking.NetworkPolicyEgressRuleArgs(to=peers, ports=ports)
                     for peers, ports in self._rules(namespace, _by_ports(self._flows, source=part))
-                ],
+                ]
+                or None,
             ),
             opts=opts,
         )

@@ -6,13 +6,12 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
-from components.runtimes.containers import CONFIG, DATA, HOST, REGISTRY, labels, selector
+from components.runtimes.containers import CONFIG, DATA, DATA_VOLUME, HOST, REGISTRY, labels, selector
 from components.runtimes.extras import Extras, extras
 from components.runtimes.images import reference
 from specs.workload import Workload
 
 CONFIG_VOLUME = "config"
-DATA_VOLUME = "data"
 HOST_VOLUME = "host"
 REGISTRY_VOLUME = "registry"
 SCRATCH_VOLUME = "scratch"
@@ -39,7 +38,7 @@ def template(
     Raises AssertionError for an extra that a pod cannot have.
     """
     asked = extras(workload)
-    on_node = asked.host or asked.every_node
+    on_node = workload.on_nodes
     if asked.kernel_log or (asked.paths and not on_node):
         raise AssertionError(f"{workload.name}: only a pod on every node sees paths of it, and none its kernel's log")
     volumes, mounts = _directories(workload, asked)

@@ -10,13 +10,12 @@ from specs.cluster import control_alerts, node_alerts, pod_alerts, state, volume
 from specs.cluster.flavors import reach
 from specs.cluster.jobs import jobs
 from specs.cluster.names import APP, DASHBOARDS
-from specs.cluster.node_alerts import QUIET
 from specs.monitoring import Alert, RuleGroup
 from specs.part import Context, Monitoring
 from specs.system import System
 from specs.workload import Workload
 
-__all__ = ["APP", "DASHBOARDS", "QUIET", "monitoring", "watched", "workloads"]
+__all__ = ["APP", "DASHBOARDS", "monitoring", "watched", "workloads"]
 
 
 def watched(context: Context) -> bool:

@@ -1,6 +1,6 @@
 """Alerts about API server, scheduler and controllers, DNS, and what tells of the cluster's objects."""
 
-from specs.cluster.names import CONTROL_PLANE, STATE_SELF, most
+from specs.cluster.names import CONTROL_PLANE, most
 from specs.monitoring import Alert
 from specs.settings import Severity
 
@@ -180,13 +180,17 @@ def dns() -> tuple[Alert, ...]:
 
 def state() -> tuple[Alert, ...]:
     """About kube-state-metrics."""
+
+    def asked(result: str = "") -> str:
+        listed, seen = (f"increase(kube_state_metrics_{way}_total{result}[10m])" for way in ("list", "watch"))
+        # Both have the same labels, and lists are made only where the API server cannot stream them.
+        return f'sum {_WHO} ({listed} or label_replace({seen}, "way", "watch", "", ""))'
+
+    failed = '{result="error"}'
     return (
         Alert(
             name="ClusterObjectsUnread",
-            expr=f"""
-sum {_WHO} (increase({{__name__=~"kube_state_metrics_(list|watch)_total", job="{STATE_SELF}", result="error"}}[10m]))
-/ (sum {_WHO} (increase({{__name__=~"kube_state_metrics_(list|watch)_total", job="{STATE_SELF}"}}[10m])) > 0)
-> $threshold""",
+            expr=f"{asked(failed)} / ({asked()} > 0) > $threshold",
             threshold=0.1,
             for_="10m",
             severity=Severity.WARNING,

@@ -48,6 +48,7 @@ def _kubelet(context: Context, reached: Reach, name: str, path: str, drop: tuple
             rights=(ApiRule(resources=("nodes/metrics",), verbs=_GET),),
             verified=reached.verified_kubelets,
         ),
+        fleeting=True,
     )
 
 

@@ -1,7 +1,5 @@
 """Words that the parts of this package share."""
 
-from specs.monitoring import ScrapeJob
-
 APP = "cluster"
 """The label `app` of what belongs to the cluster itself, and to no system."""
 OVERVIEW, WORKLOADS, NODES, VOLUMES, CONTROL_PLANE = (
@@ -34,8 +32,3 @@ def by(*labels: str) -> str:
 def most(metric: str, *labels: str, where: str = "") -> str:
     """The greatest value of a metric by `labels`: replicas of Prometheus' targets say the same twice."""
     return f"max {by(*labels)} ({metric}{f'{{{where}}}' if where else ''})"
-
-
-def named(jobs: tuple[ScrapeJob, ...]) -> frozenset[str]:
-    """Names of scrape jobs."""
-    return frozenset(job.name for job in jobs)

@@ -69,7 +69,7 @@ def _own(context: Context) -> dict[str, str]:
     return {
         "prometheus": f"http://{dial(prometheus.NAME, prometheus.PORT)}/-/ready",
         "alertmanager": f"http://{dial(alertmanager.NAME, alertmanager.PORT)}/-/ready",
-        "loki": f"http://{dial(loki.NAME, loki.PORT)}/ready",
+        "loki": f"http://{dial(*loki.query_address(context))}/ready",
         "jaeger": f"http://{dial(jaeger.NAME, jaeger.UI)}/",
         "collector": f"http://{dial(collector.NAME, collector.HEALTH)}/",
     }

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from specs.discovery import take
 from specs.exporter import Exporter, ExporterSettings, Exporting
 from specs.model import Address, Model, Name
 from specs.monitoring import Alert, RuleGroup, ScrapeJob, Target
@@ -281,13 +280,11 @@ def _alerts(database_mounts: str) -> tuple[Alert, ...]:
 
 
 def _jobs(context: Context, port: int, others: tuple[Target, ...]) -> tuple[ScrapeJob, ...]:
-    own = context.job(NAME, port)
+    own = context.job(NAME, port, every_node=True)
     if own.discovery is None:
         return (replace(own, name=JOB, targets=(*own.targets, *others)),)
-    # Pods on nodes get other names with each rollout; the node's name stays. A job is either of pods or of addresses.
-    instance = take("__meta_kubernetes_pod_node_name", "instance")
-    pods = replace(own, discovery=replace(own.discovery, relabel=(*own.discovery.relabel, instance)))
-    return (pods, *([ScrapeJob(name=JOB, targets=others)] if others else []))
+    # A job is either of pods or of addresses.
+    return (own, *([ScrapeJob(name=JOB, targets=others)] if others else []))
 
 
 def build(context: Context, settings: NodeSettings) -> Exporting:

@@ -1,7 +1,8 @@
 """A cluster of one node on this machine, with everything that pods need: DNS, Services, volumes, images."""
 
+import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +75,26 @@ class Cluster:
                 for process in control.processes.values():
                     process.kill()
 
-    def apply(self, objects: list[dict[str, Any]]) -> None:
+    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
+        """An object as the API server has it."""
+        said = self.control.kubectl("get", kind, name, f"--namespace={namespace}", "--output=json")
+        found: dict[str, Any] = json.loads(said.stdout)
+        return found
+
+    def pods(self, namespace: str) -> list[dict[str, Any]]:
+        """Every pod of a namespace that is not about to go."""
+        said = self.control.kubectl("get", "pods", f"--namespace={namespace}", "--output=json")
+        items: list[dict[str, Any]] = json.loads(said.stdout)["items"]
+        return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+    def url(self, service: str, port: int, namespace: str) -> str:
+        """Where this machine reaches a Service: by its own address, through the node."""
+        return f"http://{self.get('service', service, namespace)['spec']['clusterIP']}:{port}"
+
+    def apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
         """Apply objects on the server's side, all of them or AssertionError."""
         arguments = ("apply", "--server-side", "--force-conflicts", "--filename=-")
-        self.control.kubectl(*arguments, stdin=yaml.safe_dump_all(objects))
+        self.control.kubectl(*arguments, stdin=yaml.safe_dump_all(map(dict, objects)))
 
     def wait(self, kind: str, which: str, condition: str, *, log: Path, namespace: str = "kube-system") -> None:
         """Wait for a condition of what may not even be there yet; NotStartedError with the end of `log`."""

@@ -36,6 +36,8 @@ CGROUP = "/observability-cluster"
 _CGROUPS = Path("/sys/fs/cgroup")
 _NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 _STOP_SECONDS = 30
+_SOCKET = "/run/containerd/containerd.sock"
+"""In the node's own /run; kubelet looks for statistics of containers nowhere else."""
 _CNI_VERSION = "1.0.0"
 
 
@@ -188,11 +190,10 @@ def _program(name: str) -> str:
 
 
 def _plan(control: ControlPlane, network: Network, directory: Path, registry: str) -> Plan:
-    socket = directory / "containerd" / "containerd.sock"
     found = [_program(name) for name in ("containerd", "containerd-shim-runc-v2", "runc", "nft")]
     directories = dict.fromkeys(str(Path(program).parent) for program in found)
-    containerd = _write(directory / "containerd.toml", _containerd(directory, socket, registry))
-    kubelet = _write_yaml(directory / "kubelet.yaml", _kubelet(control, network, directory, socket))
+    containerd = _write(directory / "containerd.toml", _containerd(directory, registry))
+    kubelet = _write_yaml(directory / "kubelet.yaml", _kubelet(control, network, directory))
     proxy = _write_yaml(directory / "kube-proxy.yaml", _proxy(control, network))
     return Plan(
         directory=str(directory),
@@ -209,12 +210,12 @@ def _plan(control: ControlPlane, network: Network, directory: Path, registry: st
             ],
             "kube-proxy": [_program("kube-proxy"), f"--config={proxy}"],
         },
-        sockets={"containerd": str(socket)},
+        sockets={"containerd": _SOCKET},
         path=os.pathsep.join([*directories, os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]),
     )
 
 
-def _containerd(directory: Path, socket: Path, registry: str) -> str:
+def _containerd(directory: Path, registry: str) -> str:
     cni = directory / "cni"
     cni.mkdir()
     mirrors = directory / "mirrors" / "_default"
@@ -224,9 +225,8 @@ def _containerd(directory: Path, socket: Path, registry: str) -> str:
     cri = 'plugins."io.containerd.cri.v1'
     return f"""version = 3
 root = "{directory / "images"}"
-state = "{socket.parent}"
 [grpc]
-address = "{socket}"
+address = "{_SOCKET}"
 [{cri}.images".pinned_images]
 sandbox = "{POD}"
 [{cri}.images".registry]
@@ -262,7 +262,7 @@ def _network_of_pods(network: Network, directory: Path) -> None:
     (directory / "cni" / "pods.conflist").write_text(json.dumps(document), encoding="utf-8")
 
 
-def _kubelet(control: ControlPlane, network: Network, directory: Path, socket: Path) -> Mapping[str, Any]:
+def _kubelet(control: ControlPlane, network: Network, directory: Path) -> Mapping[str, Any]:
     _network_of_pods(network, directory)
     serving = control.authority.issue("kubelet", user=USER, groups=("system:nodes",), addresses=(network.node,))
     resolver = _write(directory / "resolv.conf", "")
@@ -273,14 +273,13 @@ def _kubelet(control: ControlPlane, network: Network, directory: Path, socket: P
         "authentication": {"x509": {"clientCAFile": str(control.authority.own.file)}},
         "tlsCertFile": str(serving.file),
         "tlsPrivateKeyFile": str(serving.key),
-        "containerRuntimeEndpoint": f"unix://{socket}",
+        "containerRuntimeEndpoint": f"unix://{_SOCKET}",
         "clusterDNS": [network.dns],
         "clusterDomain": DOMAIN,
         "resolvConf": str(resolver),
         "volumePluginDir": str(directory / "plugins"),
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": CGROUP,
-        "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,

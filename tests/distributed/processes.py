@@ -132,12 +132,17 @@ class Pods:
 
     def start(self, name: str, index: int | None = None) -> None:
         """Start a replica, or every one that does not run, with what is beside it; returns once all are ready."""
-        places = [(name, number) for number in (range(self._workloads[name].replicas) if index is None else [index])]
+        self.start_all(
+            *((name, number) for number in (range(self._workloads[name].replicas) if index is None else [index]))
+        )
+
+    def start_all(self, *places: Place) -> None:
+        """Start replicas of several workloads at once, since some are ready only when they have found each other."""
         for place in places:
             if place not in self._running:
                 self._launch(place)
         for place in places:
-            for workload in _containers(self._workloads[name]):
+            for workload in _containers(self._workloads[place[0]]):
                 self._await(place, workload)
 
     def kill(self, name: str, index: int = 0) -> None:

@@ -1,5 +1,6 @@
 """Metrics of a rendered Kubernetes stack beyond one machine: a pair of Prometheus, Thanos, and object storage."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -112,7 +113,7 @@ class Pair:
     def blocks(self) -> dict[str, dict[str, Any]]:
         """What is in the bucket: the description of each block, by its name."""
         return {
-            name.split("/")[1]: yaml.safe_load(body)
+            name.split("/")[1]: json.loads(body)
             for name, body in list(self.bucket.objects.items())
             if name.endswith("/meta.json")
         }

@@ -1,22 +1,22 @@
-"""The agent of a rendered Kubernetes stack reads what kubelets write, asks a real API server whose it is, and hands it on
-to the collector and Loki."""
+"""The agent of a rendered Kubernetes stack reads what kubelets write, asks a real API server whose it is, and hands it
+on to the collector and Loki."""
 
 import json
-import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from specs import agent, collector
-from specs.workload import Workload
+from specs.workload import ApiAccess, Workload
 from tests.distributed.processes import Pods
 from tests.distributed.stacks import kubernetes_stack
-from tests.kubernetes.control_plane import ControlPlane
+from tests.kubernetes.control_plane import ControlPlane, Options
 from tests.log_stack import eventually
 
 NODE = "node-0"
@@ -31,14 +31,20 @@ class Pod:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     namespace: str = "shop"
+    replica_set: str = ""
 
 
 PODS = (
     Pod(
         name="web-7c9d8f6b5-x2x4z",
         container="app",
-        labels={"app.kubernetes.io/part-of": "shop", "app.kubernetes.io/component": "web"},
+        labels={
+            "app.kubernetes.io/part-of": "shop",
+            "app.kubernetes.io/component": "web",
+            "pod-template-hash": "7c9d8f6b5",
+        },
         annotations={},
+        replica_set="web-7c9d8f6b5",
     ),
     Pod(name="worker-0", container="jobs", labels={"app.kubernetes.io/name": "worker"}, annotations={}),
     Pod(
@@ -89,9 +95,7 @@ class Node:
         answer = httpx.get(url, params={"query": selector, **window}, timeout=10)
         assert answer.status_code == 200, answer.text
         return [
-            (stream["stream"], text)
-            for stream in answer.json()["data"]["result"]
-            for _, text, *_ in stream["values"]
+            (stream["stream"], text) for stream in answer.json()["data"]["result"] for _, text, *_ in stream["values"]
         ]
 
     def line(self, text: str) -> dict[str, str]:
@@ -115,12 +119,44 @@ def _here(workload: Workload, logs: Path) -> Workload:
 
 
 def _object(pod: Pod) -> dict[str, Any]:
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": pod.replica_set,
+        "uid": str(uuid4()),
+        "controller": True,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": pod.name, "labels": dict(pod.labels), "annotations": dict(pod.annotations)},
+        "metadata": {
+            "name": pod.name,
+            "labels": dict(pod.labels),
+            "annotations": dict(pod.annotations),
+            "ownerReferences": [owner] if pod.replica_set else [],
+        },
         "spec": {"nodeName": NODE, "containers": [{"name": pod.container, "image": "registry.example.com/none:1"}]},
     }
+
+
+def _granted(api: httpx.Client, workload: Workload) -> None:
+    """What the workload may do, and no more."""
+    rules = [
+        {"apiGroups": rule.groups, "resources": rule.resources, "verbs": rule.verbs}
+        for extra in workload.extras
+        if isinstance(extra, ApiAccess)
+        for rule in extra.rules
+    ]
+    group = "rbac.authorization.k8s.io"
+    subject = {"apiGroup": group, "kind": "User", "name": agent.NAME}
+    binding = {
+        "metadata": {"name": agent.NAME},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": agent.NAME},
+        "subjects": [subject],
+    }
+    role = {"metadata": {"name": agent.NAME}, "rules": rules}
+    api.post(f"/apis/{group}/v1/clusterroles", json=role).raise_for_status()
+    api.post(f"/apis/{group}/v1/clusterrolebindings", json=binding).raise_for_status()
 
 
 def _known(api: httpx.Client) -> dict[str, str]:
@@ -146,14 +182,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Generator[Node]:
     alerting = {"default": "team", "receivers": {"team": {"webhook": {"url": "http://example.com"}}}}
     made = kubernetes_stack(replicas={"collector": 1, "alertmanager": 1}, alerting=alerting)
     workloads = [_here(workload, logs) for workload in made.workloads]
-    with ControlPlane.running(home / "control-plane") as control_plane:
+    with ControlPlane.running(home / "control-plane", Options(users={agent.NAME: ()})) as control_plane:
         with control_plane.client() as api:
+            _granted(api, made.workload(agent.NAME))
             uids = _known(api)
         with (
             pytest.MonkeyPatch.context() as patch,
             Pods(home / "processes", workloads, made.context.settings.kubernetes.namespace) as pods,
         ):
-            patch.setenv("KUBECONFIG", str(control_plane.kubeconfig()))
+            patch.setenv("KUBECONFIG", str(control_plane.kubeconfig(agent.NAME)))
             pods.start("loki")
             pods.start(collector.NAME)
             running = Node(pods=pods, logs=logs, uids=uids)
@@ -284,7 +321,7 @@ def test_nothing_is_lost_or_told_twice(node: Node) -> None:
     node.pods.stop(agent.NAME)
     node.write(web, "outage 3")
     file = node.file(web)
-    os.replace(file, file.with_name(f"0.log.{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+    file.replace(file.with_name(f"0.log.{datetime.now(UTC):%Y%m%d-%H%M%S}"))
     node.write(web, "outage 4")
     node.pods.start(agent.NAME)
     node.pods.start(collector.NAME)

@@ -60,6 +60,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                     "tls_secret": "observability-tls",
                     "annotations": {"cert-manager.io/cluster-issuer": "letsencrypt"},
                     "users": {"secret": "people"},
+                    "controller": ["ingress-nginx"],
                 },
                 "secrets": {
                     "slack-url": {"name": "from-vault", "key": "slack"},
@@ -80,7 +81,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "grafana": {"database": _DATABASE},
             "kubernetes": {
                 "flavor": "gke",
-                "ingress": {"kind": "gateway", "gateway": "gateways/public", "hosts": _HOSTS},
+                "ingress": {"kind": "gateway", "gateway": "gateways/public", "hosts": _HOSTS, "trusted": True},
                 "service_account_annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/metrics"},
             },
         },
@@ -96,6 +97,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 `<name>-node`."""
 
 
+_OF_SIZE = frozenset({"size", "object_storage", "thanos", "traces", "grafana", "kubernetes"})
+"""What the project's own stack says of its size: each form says its own."""
+
+
 def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(base)
     for key, value in more.items():
@@ -108,7 +113,8 @@ def stack(variant: str, namespace: str | None = None, **more: Any) -> Stack:
     """The production stack as `VARIANTS` wants it, with `more` settings, in a namespace of the variant's name or
     `namespace`."""
     file = "Pulumi.prod.yaml"
-    found = _merged(read_yaml(ROOT / file)["config"][KEY], VARIANTS[variant])
+    own = {key: value for key, value in read_yaml(ROOT / file)["config"][KEY].items() if key not in _OF_SIZE}
+    found = _merged(own, VARIANTS[variant])
     found = _merged(found, {"kubernetes": {"namespace": namespace or variant}})
     return build(parse(Settings, _merged(found, more), file=file, key=KEY), file=file)
 

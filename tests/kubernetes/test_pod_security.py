@@ -9,29 +9,27 @@ from typing import Any
 
 import pytest
 
-from components.runtimes.kubernetes import on_node
 from specs.workload import ApiAccess
 from tests.kubernetes import stacks
-from tests.kubernetes.applying import apply, pod_answer, teach_routes
+from tests.kubernetes.applying import pod_answer
+from tests.kubernetes.conftest import Place
 from tests.kubernetes.control_plane import ControlPlane
 
 _TOKEN = "kube-api-access-"  # noqa: S105 - how admission begins the name of the volume with a token
 
 
-@pytest.fixture(scope="module", params=stacks.VARIANTS)
-def variant(request: pytest.FixtureRequest, control_plane: ControlPlane) -> str:
+@pytest.fixture(params=stacks.VARIANTS)
+def variant(request: pytest.FixtureRequest, place: Place) -> str:
     """Each form of the stack, applied."""
-    teach_routes(control_plane)
-    apply(control_plane, stacks.rendered(request.param)[1])
+    place(request.param)
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def small(control_plane: ControlPlane) -> dict[tuple[str, str], stacks.Object]:
+@pytest.fixture
+def small(place: Place) -> dict[tuple[str, str], stacks.Object]:
     """Pods of the small stack, which is applied."""
-    _, objects = stacks.rendered("small")
-    apply(control_plane, objects)
-    return stacks.pods(objects)
+    place("small")
+    return stacks.pods(stacks.rendered("small")[1])
 
 
 def test_every_pod_is_admitted(control_plane: ControlPlane, variant: str) -> None:
@@ -43,7 +41,7 @@ def test_every_pod_is_admitted(control_plane: ControlPlane, variant: str) -> Non
 
     assert {key: body.get("message") for key, (status, body) in answers.items() if status != 201} == {}
     assert set(pods) == {
-        (f"{variant}-node" if on_node(workload) else variant, workload.name) for workload in stack.workloads
+        (f"{variant}-node" if workload.on_nodes else variant, workload.name) for workload in stack.workloads
     }
 
 

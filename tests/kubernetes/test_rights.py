@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from components.runtimes.kubernetes import on_node
 from specs.stack import Stack
 from specs.workload import ApiAccess, ApiRule, Workload
 from tests.kubernetes import stacks
-from tests.kubernetes.applying import apply, teach_routes
+from tests.kubernetes.conftest import Place
 from tests.kubernetes.control_plane import ControlPlane
 
 _VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "impersonate", "bind")
@@ -86,13 +85,11 @@ def _rules(workload: Workload) -> tuple[ApiRule, ...]:
 
 
 @pytest.fixture(scope="module", params=("small", "large"))
-def cluster(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, control_plane: ControlPlane, place: Place) -> Iterator[Cluster]:
     """A stack with one of each, and one that is divided."""
-    teach_routes(control_plane)
-    stack, objects = stacks.rendered(request.param)
-    apply(control_plane, objects)
+    place(request.param)
     with control_plane.client() as client:
-        yield Cluster(client, stack, request.param, tuple(_everything(client)))
+        yield Cluster(client, stacks.rendered(request.param)[0], request.param, tuple(_everything(client)))
 
 
 def test_each_may_do_what_the_model_names_and_no_more(cluster: Cluster) -> None:
@@ -103,7 +100,7 @@ def test_each_may_do_what_the_model_names_and_no_more(cluster: Cluster) -> None:
     assert "prometheus" in {workload.name for workload in asking}
 
     for workload in asking:
-        namespace = f"{cluster.namespace}-node" if on_node(workload) else cluster.namespace
+        namespace = f"{cluster.namespace}-node" if workload.on_nodes else cluster.namespace
         named = {right for rule in _rules(workload) for right in _rights_of(rule)}
         assert named <= set(cluster.every), named - set(cluster.every)
         assert cluster.rights(workload.name, namespace) - anyone == named - anyone, workload.name
@@ -128,7 +125,7 @@ def test_nobody_reads_secrets_or_changes_anything(cluster: Cluster) -> None:
     assert len(never) > 100
 
     for workload in cluster.stack.workloads:
-        namespace = f"{cluster.namespace}-node" if on_node(workload) else cluster.namespace
+        namespace = f"{cluster.namespace}-node" if workload.on_nodes else cluster.namespace
         checked = never if _rules(workload) else never[::20]
         assert not [right for right in checked if cluster.allowed(workload.name, namespace, right)], workload.name
 

@@ -1,18 +1,21 @@
-"""A newer version of a program, applied onto a running stack."""
+"""A newer version of a program, applied onto a stack."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from specs.stack import Stack
 from tests.kubernetes import stacks
-from tests.kubernetes.applying import apply, teach_routes
+from tests.kubernetes.applying import apply
+from tests.kubernetes.conftest import Place
 from tests.kubernetes.control_plane import ControlPlane
 
 _INSTANCE = "app.kubernetes.io/instance"
+_VERSION = "app.kubernetes.io/version"
+_SETS = ("StatefulSet", "Deployment", "DaemonSet")
 
 
 def _newer(version: str) -> str:
@@ -26,54 +29,76 @@ def _versions(of: Stack, *programs: str) -> dict[str, str]:
     return {program.name: _newer(program.version) for program in every if not programs or program.name in programs}
 
 
-def _fixed(found: stacks.Object) -> Any:
-    """What cannot change in what makes pods, or would lose them their volumes or their Service."""
-    spec = found["spec"]
-    return [
-        spec.get(key) for key in ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy", "clusterIP")
-    ]
+def _by_name(objects: Sequence[stacks.Object]) -> dict[tuple[str, str, str], stacks.Object]:
+    """Objects by kind, namespace and name, without what the server writes down of who changed what and when."""
+    return {
+        (each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]): {
+            **each,
+            "metadata": {key: each["metadata"].get(key) for key in ("labels", "annotations")},
+            "status": None,
+        }
+        for each in objects
+    }
+
+
+def _fixed(objects: Sequence[stacks.Object]) -> dict[tuple[str, str, str], list[Any]]:
+    """What must stay of what makes pods and of Services, lest volumes, addresses or running pods are lost."""
+    keys = ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy", "clusterIP")
+    return {
+        name: [each["spec"].get(key) for key in keys]
+        for name, each in _by_name(objects).items()
+        if each["kind"] in {*_SETS, "Service"}
+    }
 
 
 @pytest.mark.parametrize("variant", ["small", "large"])
-def test_an_upgrade_of_one_program_touches_that_program_only(control_plane: ControlPlane, variant: str) -> None:
-    """A newer Prometheus changes objects of what runs Prometheus, by image and the label with the version. Selectors,
-    volume claims and everybody else's objects are what they were."""
-    teach_routes(control_plane)
-    namespace = f"one-{variant}"
-    before = stacks.stack(variant, namespace=namespace)
-    running = {workload.name for workload in before.workloads if workload.program.name == "prometheus"}
-    old = apply(control_plane, stacks.objects(before))
+def test_an_upgrade_of_one_program_touches_that_program_only(
+    control_plane: ControlPlane, place: Place, variant: str
+) -> None:
+    """A newer Prometheus changes nothing but objects of what runs Prometheus, and of those that make pods nothing but
+    image and version."""
+    old = place(variant).objects
+    before, running = stacks.rendered(variant)[0], "prometheus"
+    after = stacks.stack(variant, versions=_versions(before, running))
 
-    after = stacks.stack(variant, namespace=namespace, versions=_versions(before, "prometheus"))
-    new = apply(control_plane, stacks.objects(after))
+    new = apply(control_plane, stacks.objects(after), "--dry-run=server").objects
 
-    versions = old.versions()
-    touched = [
-        each for key, each in zip(new.versions(), new.objects, strict=True) if versions.get(key) != new.versions()[key]
-    ]
-    assert touched
-    assert {each["metadata"]["labels"][_INSTANCE] for each in touched} == running
-    assert set(new.versions()) == set(versions)
-    _assert_kept(old.objects, new.objects)
+    was, now = _by_name(old), _by_name(new)
+    touched = {name: each for name, each in now.items() if was.get(name) != each}
+    owners = {workload.name for workload in before.workloads if workload.program.name == running}
+    assert set(was) == set(now)
+    assert {each["metadata"]["labels"][_INSTANCE] for each in touched.values()} == owners
+    for name, each in touched.items():
+        assert _without_version(each) == _without_version(was[name])
+    assert _fixed(new) == _fixed(old)
 
 
-def test_an_upgrade_of_everything_is_accepted(control_plane: ControlPlane) -> None:
-    """All programs at once: the server refuses no change, and what cannot change did not."""
-    teach_routes(control_plane)
-    before = stacks.stack("medium", namespace="all")
-    old = apply(control_plane, stacks.objects(before))
+def _without_version(found: stacks.Object) -> stacks.Object:
+    copy: stacks.Object = json.loads(json.dumps(found))
+    copy["metadata"]["labels"].pop(_VERSION)
+    if copy["kind"] in _SETS:
+        template = copy["spec"]["template"]
+        template["metadata"]["labels"].pop(_VERSION)
+        for container in template["spec"]["containers"]:
+            container["image"] = container["image"].rpartition(":")[0]
+    return copy
 
-    after = stacks.stack("medium", namespace="all", versions=_versions(before))
-    new = apply(control_plane, stacks.objects(after))
+
+def test_an_upgrade_of_everything_is_accepted(control_plane: ControlPlane, place: Place) -> None:
+    """All programs at once: the server refuses no change, every image is the newer one, and what must stay does."""
+    old = place("medium").objects
+    versions = _versions(stacks.rendered("medium")[0])
+
+    new = apply(control_plane, stacks.objects(stacks.stack("medium", versions=versions)), "--dry-run=server").objects
 
     images = {
         container["image"]
-        for each in new.objects
-        if each["kind"] in {"StatefulSet", "Deployment", "DaemonSet"}
+        for each in new
+        if each["kind"] in _SETS
         for container in each["spec"]["template"]["spec"]["containers"]
     }
-    assert {image.rpartition(":")[2].partition("@")[0] for image in images} == set(_versions(before).values())
-    _assert_kept(old.objects, new.objects)
+    assert {image.rpartition(":")[2] for image in images} == set(versions.values())
+    assert _fixed(new) == _fixed(old)
 
 
 def _larger(spec: stacks.Object) -> None:
@@ -87,30 +112,14 @@ def _selected_otherwise(spec: stacks.Object) -> None:
 
 @pytest.mark.parametrize("change", [_larger, _selected_otherwise])
 def test_the_server_refuses_what_an_upgrade_must_not_do(
-    control_plane: ControlPlane, change: Callable[[stacks.Object], None]
+    control_plane: ControlPlane, place: Place, change: Callable[[stacks.Object], None]
 ) -> None:
     """A larger volume claim, or another selector, is refused: so acceptance says something about upgrades."""
-    _, objects = stacks.rendered("small")
-    apply(control_plane, objects)
+    place("small")
+    objects = stacks.rendered("small")[1]
     found = next(each for each in objects if (each["kind"], each["metadata"]["name"]) == ("StatefulSet", "prometheus"))
     changed = json.loads(json.dumps(found))
     change(changed["spec"])
 
     with pytest.raises(AssertionError, match="updates to statefulset spec for fields other than"):
         apply(control_plane, [changed], "--dry-run=server")
-
-
-def _assert_kept(old: tuple[stacks.Object, ...], new: tuple[stacks.Object, ...]) -> None:
-    kinds = {"StatefulSet", "Deployment", "DaemonSet", "Service"}
-    kept = {
-        (each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]): _fixed(each)
-        for each in old
-        if each["kind"] in kinds
-    }
-    now = {
-        (each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]): _fixed(each)
-        for each in new
-        if each["kind"] in kinds
-    }
-    assert kept
-    assert now == kept

@@ -14,9 +14,12 @@ import yaml
 from specs.monitoring import Alert, rule_files, to_yaml
 from tests.rules import (
     application_examples,
+    cluster_examples,
     elk_examples,
     exporter_examples,
     glitchtip_examples,
+    metrics_examples,
+    replica_examples,
     stack_examples,
     system_examples,
 )
@@ -80,12 +83,16 @@ EXAMPLES = (
     *exporter_examples.EXAMPLES,
     *elk_examples.EXAMPLES,
     *glitchtip_examples.EXAMPLES,
+    *cluster_examples.EXAMPLES,
+    *metrics_examples.EXAMPLES,
+    *replica_examples.EXAMPLES,
     *system_examples.OF_SYSTEMS,
 )
 
-# Two alerts are about what is not there; the Watchdog needs nothing at all.
+# Some alerts are about what is not there; the Watchdog needs nothing at all.
 _WITHOUT_DATA = {
     "TargetMissing": tuple(_missing(job) for job in SCRAPED),
+    "ThanosRulerDown": metrics_examples.OF_RULES[0].fires,
     "Watchdog": stack_examples.STACK[0].fires,
 }
 NOTHING = tuple(

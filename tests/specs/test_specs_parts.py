@@ -621,7 +621,7 @@ def test_without_grafana() -> None:
 def test_versions_change_one_program() -> None:
     """Proves that a stack has another version of one program where it says so, and the shipped ones otherwise."""
     before = {workload.name: workload.program for workload in stack().workloads}
-    after = {workload.name: workload.program for workload in stack(versions={"loki": "3.0.0"}).workloads}
+    after = {workload.name: workload.program for workload in stack(versions={"loki": "3.7.0"}).workloads}
 
-    assert after.pop("loki").version == "3.0.0"
+    assert after.pop("loki").version == "3.7.0"
     assert after == {name: program for name, program in before.items() if name != "loki"}

@@ -48,14 +48,18 @@ def allowed(policies: Sequence[Policy], source: Host, target: Host, port: int, p
     return leaves and enters
 
 
-def _may(policies: Sequence[Policy], direction: str, pod: Pod, other: Host, wanted: _Connection) -> bool:
-    mine = [
+def selecting(policies: Sequence[Policy], pod: Pod) -> list[Policy]:
+    """The policies that are about `pod`."""
+    return [
         policy
         for policy in policies
         if policy["metadata"]["namespace"] == pod.namespace
         and _selects(policy["spec"].get("podSelector", {}), pod.labels)
-        and direction in _types(policy["spec"])
     ]
+
+
+def _may(policies: Sequence[Policy], direction: str, pod: Pod, other: Host, wanted: _Connection) -> bool:
+    mine = [policy for policy in selecting(policies, pod) if direction in _types(policy["spec"])]
     if not mine:
         # Nothing isolates it in this direction.
         return True

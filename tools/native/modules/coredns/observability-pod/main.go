@@ -26,13 +26,13 @@ func main() {
 		return
 	}
 	if len(os.Args) > 1 && os.Args[1] == "app" {
-		go app(os.Getenv("APP"), os.Getenv("OTLP"))
+		go app(os.Getenv("OTLP"))
 	}
 	<-ended
 }
 
 // app works once a second: each time it sends a span and writes a line that names its trace.
-func app(name, otlp string) {
+func app(otlp string) {
 	var done atomic.Int64
 	http.HandleFunc("/metrics", func(answer http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(answer, "# TYPE work_done_total counter\nwork_done_total %d\n", done.Load())
@@ -43,7 +43,7 @@ func app(name, otlp string) {
 		trace, span := identity(16), identity(8)
 		sent := "no collector"
 		if otlp != "" {
-			sent = send(client, otlp, name, trace, span)
+			sent = send(client, otlp, trace, span)
 		}
 		line, _ := json.Marshal(object{
 			"timestamp": time.Now().UTC().Format(time.RFC3339Nano), "level": "info", "message": "work done",
@@ -61,10 +61,13 @@ func identity(size int) string {
 	return fmt.Sprintf("%x", bytes)
 }
 
-func send(client *http.Client, otlp, name, trace, span string) string {
+func send(client *http.Client, otlp, trace, span string) string {
 	end := time.Now()
 	body, _ := json.Marshal(object{"resourceSpans": []object{{
-		"resource": object{"attributes": []object{{"key": "service.name", "value": object{"stringValue": name}}}},
+		"resource": object{"attributes": []object{
+			{"key": "service.namespace", "value": object{"stringValue": os.Getenv("APP")}},
+			{"key": "service.name", "value": object{"stringValue": os.Getenv("SERVICE")}},
+		}},
 		"scopeSpans": []object{{"spans": []object{{
 			"traceId": trace, "spanId": span, "name": "work", "kind": 2,
 			"startTimeUnixNano": fmt.Sprint(end.Add(-10 * time.Millisecond).UnixNano()),

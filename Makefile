@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 CLI := $(BIN)/python -m tools.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview down status logs images render demo demo-stop load test check bench docs pictures lock clean
+.PHONY: help setup up preview down status logs images render demo demo-stop load test test-kubernetes check bench docs pictures lock clean
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # One stamp a list of requirements: a changed list, and nothing else, installs again.
 $(VENV)/.stamp: requirements.txt
@@ -68,6 +68,10 @@ load: $(VENV)/.stamp-dev ## put TARGET=… under load and judge it (SHAPE=normal
 test: $(VENV)/.stamp-dev ## set up and run all tests (ARGS=… goes to pytest)
 	@$(BIN)/python -m tools.native ensure --group tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-kubernetes: $(VENV)/.stamp-dev ## run the small production stack as real pods, on this machine (root; docs/cluster.md)
+	@$(BIN)/python -m tools.native ensure etcd kubernetes --group stack --group exporters --group cluster
+	@OBSERVABILITY_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
 
 check: $(VENV)/.stamp-dev ## linters and type checkers
 	@$(BIN)/ruff check .

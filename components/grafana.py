@@ -12,7 +12,8 @@ from pulumiverse_grafana import oss
 from components.part import Part
 from components.ready import Ready
 from specs import grafana
-from specs.grafana import Content, Datasource
+from specs.datasources import Datasource
+from specs.grafana import Content
 
 _PATIENCE = 30
 """Seconds for a Grafana elsewhere to answer: nobody starts it."""

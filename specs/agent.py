@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specs import collector, log_files, telemetry
+from specs import collector, log_files, sizing, telemetry
 from specs.discovery import NODE_NAMESPACE
 from specs.log_formats import FORMATS
 from specs.monitoring import Alert, RuleGroup, to_yaml
@@ -33,6 +33,8 @@ from specs.workload import (
 NAME = collector.AGENT
 HEALTH = 13133
 METRICS = 8888
+MEMORY = "256Mi"
+"""What it has, unless the stack file says otherwise; its limiter follows."""
 LOGS = "/var/log/pods"
 """Where kubelets keep what containers write, as <namespace>_<pod>_<uid>/<container>/<restarts>.log."""
 _OLDEST = "1h"
@@ -221,7 +223,7 @@ def configuration(context: Context) -> dict[str, Any]:
         },
         "receivers": files,
         "processors": {
-            "memory_limiter": {"check_interval": "1s", "limit_mib": 200, "spike_limit_mib": 50},
+            "memory_limiter": sizing.limiter(sizing.collector_memory(context, NAME, MEMORY)),
             "k8s_attributes": _of_pods(),
             "filter/opted_out": {
                 "error_mode": "silent",
@@ -279,7 +281,7 @@ def workloads(context: Context) -> tuple[Workload, ...]:
             files={"agent.yml": to_yaml(configuration(context))},
             probe=Probe(port="health", path="/", start_seconds=120),
             checks=(Check(("otelcol", "validate", "--config=agent.yml")),),
-            resources=Resources(memory="256Mi", cpu="100m"),
+            resources=Resources(memory=MEMORY, cpu="100m"),
             extras=(
                 EveryNode(),
                 HostPaths(((LOGS, LOGS),)),

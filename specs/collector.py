@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from specs import collector_watch, history, jaeger, log_files, loki, prometheus, sampling, telemetry
+from specs import collector_watch, history, jaeger, log_files, loki, prometheus, sampling, sizing, telemetry
 from specs.elk import feed
 from specs.log_formats import NORMAL
 from specs.monitoring import to_yaml
@@ -21,6 +21,8 @@ JAEGER_GRPC = 14250
 ZIPKIN = 9411
 HEALTH = 13133
 METRICS = 8888
+MEMORY = "512Mi"
+"""What it has at least; its limiter follows what it really has (docs/sizing.md)."""
 AGENT = "agent"
 """The collector on every node of a cluster (specs.agent)."""
 
@@ -41,7 +43,7 @@ def _events(context: Context) -> dict[str, Any]:
     made = history.file_receiver() if context.on_one_machine else history.webhook_receiver(context)
     return {
         "receivers": {receiver: made},
-        "processors": {"transform/alert_history": _transform(history.STATEMENTS)},
+        "processors": {"transform/alert_history": _transform(history.statements(context))},
         "service": {
             "pipelines": {
                 "logs/alert_history": {
@@ -114,7 +116,7 @@ def _processors(context: Context) -> dict[str, Any]:
     settings = context.settings
     asked = settings.traces.sampling
     return {
-        "memory_limiter": {"check_interval": "1s", "limit_mib": 400, "spike_limit_mib": 100},
+        "memory_limiter": sizing.limiter(sizing.collector_memory(context, NAME, MEMORY)),
         "batch": {"timeout": "1s"},
         # `insert` leaves what the application said about itself.
         "resource": {
@@ -231,7 +233,7 @@ def workload(context: Context) -> Workload:
         secrets=feed.secrets(context),
         probe=Probe(port="health", path="/"),
         checks=(Check(("otelcol", "validate", *(f"--config={name}" for name in checked))),),
-        resources=Resources(memory="512Mi", cpu="100m"),
+        resources=Resources(memory=MEMORY, cpu="100m"),
         volume=Volume("2Gi"),
         extras=(Identity(), Outward())
         if context.on_cluster

@@ -36,7 +36,7 @@ from specs.monitoring import Discovery, ScrapeJob
 from specs.programs import ALERTMANAGER, PROMETHEUS
 from specs.settings import Settings
 from specs.stack import Stack
-from specs.workload import ApiAccess, Dials, EveryNode, HostView, Workload
+from specs.workload import ApiAccess, Dials, Workload
 
 _TELLS: Mapping[str, tuple[Reach, ...]] = {
     "url_file": WEB,

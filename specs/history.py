@@ -51,9 +51,12 @@ def webhook_receiver(context: Context) -> dict[str, Any]:
     return {"endpoint": context.addresses.listen(PORT), "path": _PATH}
 
 
+def _quoted(pattern: str) -> str:
+    return pattern.replace("\\", "\\\\").replace('"', '\\"')
+
+
 def _extract(pattern: str, condition: str = "") -> str:
-    quoted = pattern.replace("\\", "\\\\").replace('"', '\\"')
-    found = f'merge_maps(log.attributes, ExtractPatterns(log.body, "{quoted}"), "upsert")'
+    found = f'merge_maps(log.attributes, ExtractPatterns(log.body, "{_quoted(pattern)}"), "upsert")'
     return found + (f" where {condition}" if condition else "")
 
 
@@ -114,6 +117,17 @@ STATEMENTS: tuple[str, ...] = (
     'set(log.severity_number, 17) where log.attributes["outcome"] == "failed"',
 )
 """OTTL that turns an event, or a line about a failure, into a line of the history."""
+
+
+def statements(context: Context) -> tuple[str, ...]:
+    """The OTTL for this stack. Of several Alertmanagers each says of itself that a silence or another alert muted one,
+    and only the first one is asked; who was told is said by the one that did it."""
+    if context.scale.alertmanager == 1:
+        return STATEMENTS
+    later = _quoted(r'"clusterPosition":\s*[1-9]')
+    echo = f'IsMatch(log.attributes["event"], "MutedAlert$") and IsMatch(log.body, "{later}")'
+    return (*STATEMENTS, f'delete_key(log.attributes, "outcome") where {echo}')
+
 
 PANEL = (
     f'{SELECTOR} | outcome != ""'

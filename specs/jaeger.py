@@ -20,6 +20,10 @@ METRICS = 8889
 
 def monitoring(context: Context) -> Monitoring:
     """How Jaeger is watched."""
+    several = context.scale.jaeger > 1
+    # A connection stays with a replica for a while: one of several may well get nothing.
+    whose = "app, environment, service" if several else "app, environment, service, instance"
+    sampled = context.settings.traces.sampling
     return Monitoring(
         jobs=(context.job(NAME, METRICS),),
         groups=(
@@ -49,14 +53,15 @@ def monitoring(context: Context) -> Monitoring:
                     Alert(
                         name="JaegerIngestionStopped",
                         # Quiet is no fault: only spans that applications sent and Jaeger did not get are.
-                        expr="""
-sum by (app, environment, service, instance) (rate({__name__=~"otelcol_receiver_accepted_spans(_total)?", service="jaeger"}[10m])) == 0
-and on (environment) sum by (environment) (rate({__name__=~"otelcol_receiver_accepted_spans(_total)?", service="collector"}[10m])) > $threshold""",
-                        threshold=0.1,
+                        expr=f"""
+sum by ({whose}) (rate({{__name__=~"otelcol_receiver_accepted_spans(_total)?", service="jaeger"}}[10m])) == 0
+and on (environment) sum by (environment) (rate({{__name__=~"otelcol_receiver_accepted_spans(_total)?", service="collector"}}[10m])) > $threshold""",
+                        # As many again as are not kept, so that it is no chance that none came.
+                        threshold=round(0.1 * 100 / (sampled.percent if sampled else 100), 1),
                         for_="15m",
                         severity=Severity.CRITICAL,
                         summary="No span reaches Jaeger, though the collector takes spans in",
-                        description="{{ $labels.instance }} receives {{ $value }} spans a second while applications send some.",
+                        description=f"{'Jaeger' if several else '{{ $labels.instance }}'} receives {{{{ $value }}}} spans a second while applications send some.",
                         action="Look at the collector's exporter to Jaeger: does it reach it, does its queue fill (CollectorQueueFilling)?",
                     ),
                 ),

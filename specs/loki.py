@@ -1,6 +1,6 @@
 """Loki: stores and queries logs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from specs import log_alerts, object_storage
 from specs.loki_alerts import monitoring
@@ -8,7 +8,7 @@ from specs.loki_config import GOSSIP, GRPC, NAME, PORT, TENANT, Target, bucket, 
 from specs.monitoring import RuleGroup, rule_files, to_yaml
 from specs.part import Context
 from specs.programs import LOKI
-from specs.workload import CONFIG, Check, Identity, Outward, Port, Probe, Resources, Volume, Workload
+from specs.workload import CONFIG, Check, Identity, Outward, Port, Probe, Resources, SecretRef, Volume, Workload
 
 __all__ = [
     "GRPC",
@@ -36,6 +36,13 @@ _VOLUME: dict[Target, Volume | None] = {
     "write": Volume("20Gi"),
     "backend": Volume("10Gi"),
 }
+_MODULES: dict[Target, tuple[str, ...]] = {
+    "all": (),
+    # Grafana asks for rules where it asks for lines, and only a ruler answers that.
+    "read": ("-target=read,ruler",),
+    "write": ("-target=write",),
+    "backend": ("-target=backend",),
+}
 _DIALS: dict[Target, tuple[Target, ...]] = {
     "all": (),
     # Results of queries go back to who asked: from the queriers, and when they fail from the schedulers.
@@ -44,6 +51,8 @@ _DIALS: dict[Target, tuple[Target, ...]] = {
     "backend": ("write", "read"),
 }
 """Whom a target finds by the ring."""
+_FLUSH_SECONDS = 300
+"""What handing every line in memory to object storage may take."""
 
 
 def push_address(context: Context) -> tuple[str, int]:
@@ -82,8 +91,8 @@ def workload(context: Context, groups: Sequence[RuleGroup], *, runbooks: str, da
 def _workload(context: Context, target: Target, rules: dict[str, str], dashboards: str) -> Workload:
     names = targets(context)
     several = context.scale.loki > 1
-    evaluates = target in {"all", "backend"}
-    secrets = object_storage.credentials(context) if bucket(context) else {}
+    dial = context.addresses.dial
+    secrets: Mapping[str, SecretRef] = object_storage.credentials(context) if bucket(context) else {}
     return Workload(
         name=names[target],
         program=context.program(LOKI),
@@ -96,12 +105,14 @@ def _workload(context: Context, target: Target, rules: dict[str, str], dashboard
         args=(
             f"-config.file={CONFIG}/loki.yml",
             *(("-config.expand-env=true",) if several else ()),
-            *((f"-target={target}",) if target != "all" else ()),
+            *_MODULES[target],
+            # Only who answers queries asks what was deleted.
+            *((f"-common.compactor-grpc-address={dial(names['backend'], GRPC)}",) if target == "read" else ()),
         ),
         environment=object_storage.environment(context) if bucket(context) else {},
         files={
             "loki.yml": to_yaml(configuration(context, dashboards=dashboards)),
-            **({f"rules/{TENANT}/{name}": text for name, text in rules.items()} if evaluates else {}),
+            **({f"rules/{TENANT}/{name}": text for name, text in rules.items()} if target != "write" else {}),
         },
         secrets=secrets,
         probe=Probe(port="http", path="/ready", start_seconds=120),
@@ -113,7 +124,8 @@ def _workload(context: Context, target: Target, rules: dict[str, str], dashboard
             *((Identity(),) if several else ()),
         ),
         replicas=context.scale.loki,
+        stop_seconds=_FLUSH_SECONDS if several and target in {"all", "write"} else 60,
         peers=("grpc", "gossip") if several else (),
-        dials=tuple(context.addresses.dial(names[other], GRPC) for other in _DIALS[target]),
+        dials=tuple(dial(names[other], GRPC) for other in _DIALS[target]),
         page="/config",
     )

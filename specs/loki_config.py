@@ -61,13 +61,11 @@ def _common(context: Context) -> dict[str, Any]:
             "ring": {"kvstore": {"store": "inmemory"}},
             **({} if bucket(context) else on_volume),
         }
-    backend = targets(context).get("backend")
     return {
         "instance_addr": "${POD_IP}",
         "path_prefix": ".",
         "replication_factor": min(context.scale.loki, COPIES),
         "ring": {"instance_id": "${POD_NAME}", "kvstore": {"store": "memberlist"}},
-        **({"compactor_grpc_address": context.addresses.dial(backend, GRPC)} if backend else {}),
     }
 
 

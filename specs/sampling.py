@@ -6,7 +6,7 @@ each hands a span on to the sampler that its trace id belongs to. Span metrics a
 
 from typing import Any
 
-from specs import jaeger, telemetry
+from specs import jaeger, sizing, telemetry
 from specs.model import seconds
 from specs.monitoring import to_yaml
 from specs.part import Context, Monitoring
@@ -18,6 +18,8 @@ NAME = "sampler"
 OTLP = 4317
 HEALTH = 13133
 METRICS = 8888
+MEMORY = "1Gi"
+"""What it has at least; its limiter follows what it really has (docs/sizing.md)."""
 PROCESSOR = "tail_sampling"
 FILE = "sampling.yml"
 """A file of its own, which the collector merges: not every build of it has the exporter."""
@@ -69,7 +71,7 @@ def configuration(context: Context, sampling: Sampling) -> dict[str, Any]:
         "extensions": {"health_check": {"endpoint": context.addresses.listen(HEALTH)}},
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": context.addresses.listen(OTLP)}}}},
         "processors": {
-            "memory_limiter": {"check_interval": "1s", "limit_mib": 800, "spike_limit_mib": 200},
+            "memory_limiter": sizing.limiter(sizing.collector_memory(context, NAME, MEMORY)),
             PROCESSOR: processor(sampling),
             "batch": {"timeout": "1s"},
         },
@@ -112,7 +114,7 @@ def workloads(context: Context) -> tuple[Workload, ...]:
             files={"sampler.yml": to_yaml(configuration(context, sampling))},
             probe=Probe(port="health", path="/"),
             checks=(Check(("otelcol", "validate", "--config=sampler.yml")),),
-            resources=Resources(memory="1Gi", cpu="100m"),
+            resources=Resources(memory=MEMORY, cpu="100m"),
             replicas=context.scale.collector,
             peers=("otlp-grpc",),
         ),

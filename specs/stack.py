@@ -38,7 +38,7 @@ from specs.addresses import Addresses, Cluster, Containers, Loopback
 from specs.exporter import Exporting
 from specs.model import SettingsError, parse
 from specs.monitoring import RuleGroup, ScrapeJob, override
-from specs.part import APP, Context
+from specs.part import Context
 from specs.settings import KEY, RuntimeKind, Settings
 from specs.system import System
 from specs.workload import Program, SecretRef, Workload
@@ -305,7 +305,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     who = alertmanager.tree(context, inbox_url, routes)
     told = [alert for group in every for alert in group.alerts]
     routing.refuse_defects(
-        file, who, routing.occurrences(told, apps=(APP, cluster.APP, *routes), services=who.services)
+        file, who, routing.occurrences(told, apps=(*cluster.apps(context), *routes), services=who.services)
     )
     links_to = {"runbooks": runbooks.rstrip("/"), "dashboards": grafana_url}
     workloads = sizing.apply(

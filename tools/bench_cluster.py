@@ -1,6 +1,5 @@
 """What a stack on Kubernetes costs without a cluster: manifests of many systems, and a preview against mocks."""
 
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -51,6 +50,7 @@ def settings(size: str = "small", systems: int = 0) -> dict[str, Any]:
         "alerting": {
             "receivers": {"bench": {"webhook": {"url": "http://hooks.example.com/bench"}}},
             "default": "bench",
+            "stand_in": "bench",
         },
         **({} if size == "small" else beyond),
     }
@@ -66,16 +66,17 @@ def run(runs: int, say: Callable[[str], None]) -> tuple[Measured, ...]:
         render = [sys.executable, "-m", "tools.cli", "render", "--stack", scratch.name, "--out", out]
         preview = [sys.executable, "-c", _PREVIEW, str(scratch.file)]
         for what, wanted, command, target in (
-            (f"manifests of {SYSTEMS} systems, the whole process", settings(systems=SYSTEMS), render, 5.0),
-            *(
-                (f"preview of prod against mocks, {size}, the whole process", settings(size), preview, None)
-                for size in SIZES
-            ),
+            (f"manifests of {SYSTEMS} systems", settings(systems=SYSTEMS), render, 5.0),
+            *((f"preview of prod against mocks, {size}", settings(size), preview, None) for size in SIZES),
         ):
             scratch.write_settings(wanted)
             # The first compiles the copy's modules.
             bench_scale.metered(command, scratch)
-            took = tuple(bench_scale.metered(command, scratch).seconds for _ in range(runs))
-            say(f"{what}: {statistics.median(took):.2f} s")
-            found.append(Measured(what=what, values=took, target=target))
+            took = [bench_scale.metered(command, scratch) for _ in range(runs)]
+            found += [
+                Measured(what=f"{what}, the whole process", values=tuple(one.seconds for one in took), target=target),
+                Measured(what=f"{what}: processor time", values=tuple(one.cpu for one in took)),
+                Measured(what=f"{what}: peak memory", values=tuple(one.peak for one in took), unit="MB"),
+            ]
+            say(f"{what}: {found[-3].median:.2f} s ({found[-2].median:.2f} s CPU), {found[-1].median:.0f} MB")
     return tuple(found)

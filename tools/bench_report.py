@@ -1,17 +1,16 @@
 """What the benchmarks found, and how it is shown: to people at a terminal, in docs/benchmarks.md, to machines."""
 
-import json
 import os
 import platform
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from rich import box
 from rich.table import Table
-
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 class BenchError(Exception):
@@ -80,9 +79,9 @@ class Report:
     measured: tuple[Measured, ...]
     memory: tuple[Memory, ...]
 
-    def json(self) -> str:
+    def values(self) -> dict[str, Any]:
         """The same for machines."""
-        found = {
+        return {
             "machine": self.machine,
             "date": self.date,
             "measured": [
@@ -105,7 +104,6 @@ class Report:
                 for one in self.memory
             ],
         }
-        return json.dumps(found, indent=2) + "\n"
 
     def markdown(self) -> str:
         """The same for docs/benchmarks.md."""
@@ -166,10 +164,16 @@ def machine() -> str:
     )
 
 
-def write_document(report: Report, document: Path) -> None:
-    """Put the report between the document's markers. Raises BenchError when they are not there."""
+def write_document(reports: Mapping[str, Report], document: Path) -> None:
+    """Put each part's report between the document's markers of that part, and leave the other parts as they are.
+
+    Raises BenchError when the markers are not there; then nothing is written.
+    """
     text = document.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise BenchError(f"{document}: the lines {BEGIN} and {END} must stand in it, once")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    document.write_text(f"{before}{BEGIN}\n\n{report.markdown()}\n\n{END}{after}", encoding="utf-8")
+    for part, report in reports.items():
+        begin, end = f"<!-- bench {part}: begin -->", f"<!-- bench {part}: end -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise BenchError(f"{document}: the lines {begin} and {end} must stand in it, once")
+        before, after = text.partition(begin)[0], text.partition(end)[2]
+        text = f"{before}{begin}\n\n{report.markdown()}\n\n{end}{after}"
+    document.write_text(text, encoding="utf-8")

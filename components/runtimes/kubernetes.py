@@ -1,6 +1,7 @@
 """The Kubernetes runtime: workloads as pods of one namespace, reached through Services."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import pulumi
@@ -92,9 +93,8 @@ class KubernetesRuntime:
             workload,
             files={
                 program.name: files(
-                    program,
                     # The same program may be beside several.
-                    name=workload.name if program is workload else f"{workload.name}-{program.name}",
+                    program if program is workload else replace(program, name=f"{workload.name}-{program.name}"),
                     metadata=unnamed,
                     secrets=self._secrets,
                     existing=self._settings.secrets,

@@ -48,14 +48,13 @@ def divided(files: Mapping[str, str]) -> Iterator[dict[str, str]]:
 def files(
     workload: Workload,
     *,
-    name: str,
     metadata: meta.ObjectMetaArgs,
     secrets: Mapping[str, pulumi.Output[str]],
     existing: Mapping[str, ExistingSecret],
     opts: pulumi.ResourceOptions,
 ) -> list[core.VolumeProjectionArgs]:
     """Declare the ConfigMaps and the Secret of `workload`, with `metadata` that has no name; return what its
-    configuration directory is made of. What Pulumi calls them begins with `name`, which is no other program's.
+    configuration directory is made of.
 
     `secrets` are the stack's by key; `existing` are Secrets that something else makes: they are mounted as they are.
     """
@@ -64,7 +63,7 @@ def files(
     sources: list[core.VolumeProjectionArgs] = []
     for index, part in enumerate(divided(workload.files)):
         made = core.ConfigMap(
-            f"{name}-config" + (f"-{index + 1}" if index else ""),
+            f"{workload.name}-config" + (f"-{index + 1}" if index else ""),
             metadata=metadata,
             immutable=True,
             data={key_of(path): text for path, text in part.items()},
@@ -76,7 +75,7 @@ def files(
     own = {path: ref for path, ref in workload.secrets.items() if ref.key not in existing}
     if own:
         kept = core.Secret(
-            f"{name}-secrets",
+            f"{workload.name}-secrets",
             metadata=metadata,
             immutable=True,
             string_data={key_of(path): secret_file(ref, secrets) for path, ref in own.items()},

@@ -1,6 +1,7 @@
 """What may talk to what on the network of a cluster: nothing, but for the flows of the model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import pulumi
 from pulumi_kubernetes.meta import v1 as meta
@@ -46,7 +47,7 @@ class _Policies:
         self._settings = stack.context.settings
         self._workloads = {workload.name: workload for workload in stack.workloads}
         self._own = sorted(own)
-        self._flows = flows(stack)
+        self._inward, self._outward = _needs(flows(stack))
 
     def declare(self, workload: Workload, opts: pulumi.ResourceOptions) -> None:
         """The policy of one part."""
@@ -61,12 +62,12 @@ class _Policies:
                 policy_types=["Ingress", "Egress"],
                 ingress=[
                     networking.NetworkPolicyIngressRuleArgs(from_=peers, ports=ports)
-                    for peers, ports in self._rules(namespace, _by_ports(self._flows, target=part))
+                    for peers, ports in self._rules(namespace, self._inward.get(part, {}))
                 ]
                 or None,
                 egress=[
                     networking.NetworkPolicyEgressRuleArgs(to=peers, ports=ports)
-                    for peers, ports in self._rules(namespace, _by_ports(self._flows, source=part))
+                    for peers, ports in self._rules(namespace, self._outward.get(part, {}))
                 ]
                 or None,
             ),
@@ -74,57 +75,56 @@ class _Policies:
         )
 
     def _rules(
-        self, namespace: str, needed: Iterable[tuple[tuple[Reach, ...], list[End]]]
+        self, namespace: str, needed: Mapping[tuple[Reach, ...], list[End]]
     ) -> list[tuple[list[networking.NetworkPolicyPeerArgs], list[networking.NetworkPolicyPortArgs]]]:
         return [
-            ([peer for end in ends for peer in self._peers(namespace, end)], [_port(port) for port in ports])
-            for ports, ends in needed
+            ([*self._peers(namespace, ends)], [_port(port) for port in ports]) for ports, ends in sorted(needed.items())
         ]
 
-    def _peers(self, namespace: str, end: End) -> list[networking.NetworkPolicyPeerArgs]:
-        """What `end` is to a policy in `namespace`."""
-        match end:
-            case Part(name, where):
-                pods = meta.LabelSelectorArgs(match_labels=selector(self._workloads[name]))
-                elsewhere = _named(where) if where != namespace else None
-                return [networking.NetworkPolicyPeerArgs(namespace_selector=elsewhere, pod_selector=pods)]
-            case Pods(where, marked):
-                chosen = meta.LabelSelectorArgs(match_labels=dict(marked)) if marked else None
-                # Parts of the stack are allowed by name, or not at all.
-                others = _named(where) if where else _not_named(self._own)
-                return [networking.NetworkPolicyPeerArgs(namespace_selector=others, pod_selector=chosen)]
-            case Net(ranges):
-                return [
-                    networking.NetworkPolicyPeerArgs(
-                        ip_block=networking.IPBlockArgs(cidr=each, except_=list(NEVER.get(each, ())) or None)
+    def _peers(self, namespace: str, ends: Iterable[End]) -> Iterator[networking.NetworkPolicyPeerArgs]:
+        """What `ends` are to a policy in `namespace`. Whole namespaces of others share one."""
+        named: list[str] = []
+        for end in ends:
+            match end:
+                case Part(name, where):
+                    pods = meta.LabelSelectorArgs(match_labels=selector(self._workloads[name]))
+                    elsewhere = _namespaces("In", [where]) if where != namespace else None
+                    yield networking.NetworkPolicyPeerArgs(namespace_selector=elsewhere, pod_selector=pods)
+                case Pods(where, ()) if where:
+                    named.append(where)
+                case Pods(where, marked):
+                    yield networking.NetworkPolicyPeerArgs(
+                        # Parts of the stack are allowed by name, or not at all.
+                        namespace_selector=_namespaces("In", [where]) if where else _namespaces("NotIn", self._own),
+                        pod_selector=meta.LabelSelectorArgs(match_labels=dict(marked)) if marked else None,
                     )
-                    for each in ranges
-                ]
+                case Net(ranges):
+                    for each in ranges:
+                        block = networking.IPBlockArgs(cidr=each, except_=list(NEVER.get(each, ())) or None)
+                        yield networking.NetworkPolicyPeerArgs(ip_block=block)
+        if named:
+            yield networking.NetworkPolicyPeerArgs(namespace_selector=_namespaces("In", named))
 
 
-def _by_ports(
-    every: Iterable[Flow], *, source: Part | None = None, target: Part | None = None
-) -> list[tuple[tuple[Reach, ...], list[End]]]:
-    """The other ends of the flows from `source`, or to `target`: those that share ports share a rule."""
-    found: dict[tuple[Reach, ...], list[End]] = {}
+_Needs = dict[End, dict[tuple[Reach, ...], list[End]]]
+"""By an end, the ports of its flows, and the other ends: those that share ports share a rule."""
+
+
+def _needs(every: Iterable[Flow]) -> tuple[_Needs, _Needs]:
+    """What ends are dialled by, and what they dial."""
+    inward: _Needs = {}
+    outward: _Needs = {}
     for flow in every:
-        if source is not None and flow.source == source:
-            found.setdefault(flow.ports, []).append(flow.target)
-        if target is not None and flow.target == target:
-            found.setdefault(flow.ports, []).append(flow.source)
-    return sorted(found.items())
+        inward.setdefault(flow.target, {}).setdefault(flow.ports, []).append(flow.source)
+        outward.setdefault(flow.source, {}).setdefault(flow.ports, []).append(flow.target)
+    return inward, outward
 
 
-def _named(namespace: str) -> meta.LabelSelectorArgs:
-    return meta.LabelSelectorArgs(match_labels={NAME_OF_NAMESPACE: namespace})
-
-
-def _not_named(namespaces: Sequence[str]) -> meta.LabelSelectorArgs:
-    return meta.LabelSelectorArgs(
-        match_expressions=[
-            meta.LabelSelectorRequirementArgs(key=NAME_OF_NAMESPACE, operator="NotIn", values=list(namespaces))
-        ]
-    )
+def _namespaces(operator: Literal["In", "NotIn"], names: Sequence[str]) -> meta.LabelSelectorArgs:
+    if operator == "In" and len(names) == 1:
+        return meta.LabelSelectorArgs(match_labels={NAME_OF_NAMESPACE: names[0]})
+    chosen = meta.LabelSelectorRequirementArgs(key=NAME_OF_NAMESPACE, operator=operator, values=sorted(names))
+    return meta.LabelSelectorArgs(match_expressions=[chosen])
 
 
 def _port(port: Reach) -> networking.NetworkPolicyPortArgs:

@@ -16,6 +16,8 @@ HOST_VOLUME = "host"
 REGISTRY_VOLUME = "registry"
 SCRATCH_VOLUME = "scratch"
 TMP_VOLUME = "tmp"
+LEAVE_SECONDS = 5
+"""How long a replica that is told to go still answers: nodes take a moment to hear that others are to be asked."""
 _IDENTITY = (
     ("POD_NAME", "metadata.name"),
     ("POD_NAMESPACE", "metadata.namespace"),
@@ -52,7 +54,10 @@ def template(
             projected = core.ProjectedVolumeSourceArgs(sources=list(files[program.name]))
             volumes.append(core.VolumeArgs(name=volume, projected=projected))
         image = reference(program.program, registry, lock)
-        containers.append(_container(program, image=image, identity=asked.identity, mounts=own))
+        one_of_many = workload.replicas > 1
+        containers.append(
+            _container(program, image=image, identity=asked.identity, one_of_many=one_of_many, mounts=own)
+        )
     user = workload.program.user
     return core.PodTemplateSpecArgs(
         metadata=meta.ObjectMetaArgs(labels=labels(workload)),
@@ -127,7 +132,7 @@ def _spread(workload: Workload) -> list[core.TopologySpreadConstraintArgs]:
 
 
 def _container(
-    workload: Workload, *, image: str, identity: bool, mounts: list[core.VolumeMountArgs]
+    workload: Workload, *, image: str, identity: bool, one_of_many: bool, mounts: list[core.VolumeMountArgs]
 ) -> core.ContainerArgs:
     memory = workload.resources.memory
     # First, since later variables may name them.
@@ -158,6 +163,11 @@ def _container(
             read_only_root_filesystem=True,
             capabilities=core.CapabilitiesArgs(drop=["ALL"]),
         ),
+        lifecycle=core.LifecycleArgs(
+            pre_stop=core.LifecycleHandlerArgs(sleep=core.SleepActionArgs(seconds=LEAVE_SECONDS))
+        )
+        if one_of_many
+        else None,
         startup_probe=_probe(workload, period=5, failures=-(-workload.probe.start_seconds // 5)),
         readiness_probe=_probe(workload, period=10, failures=3),
         # Slower to judge than readiness: a program that is busy for a minute is not one to kill.

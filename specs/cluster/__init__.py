@@ -11,16 +11,22 @@ from specs.cluster.flavors import reach
 from specs.cluster.jobs import jobs
 from specs.cluster.names import APP, DASHBOARDS
 from specs.monitoring import Alert, RuleGroup
+from specs.part import APP as STACK
 from specs.part import Context, Monitoring
 from specs.system import System
 from specs.workload import Workload
 
-__all__ = ["APP", "DASHBOARDS", "monitoring", "watched", "workloads"]
+__all__ = ["APP", "DASHBOARDS", "apps", "monitoring", "watched", "workloads"]
 
 
 def watched(context: Context) -> bool:
     """Whether the stack watches the cluster that it runs in."""
     return context.on_cluster and context.settings.kubernetes.watch is not None
+
+
+def apps(context: Context) -> tuple[str, ...]:
+    """Values of the label `app` of a stack that are no system's."""
+    return (STACK, APP) if watched(context) else (STACK,)
 
 
 def workloads(context: Context) -> tuple[Workload, ...]:

@@ -1,6 +1,8 @@
 """Alerts about nodes, their kubelets, and whether they have room."""
 
-from specs.cluster.names import KUBELET, NODES
+from dataclasses import replace
+
+from specs.cluster.names import APP, KUBELET, NODES
 from specs.monitoring import Alert
 from specs.settings import Severity
 
@@ -41,7 +43,6 @@ def _state() -> tuple[Alert, ...]:
             expr=f"{ready} == 0 unless {cordoned}",
             for_="10m",
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="Node {{ $labels.node }} is not ready, or cannot be reached",
             description="For 10 minutes its kubelet has not said that all is well (ready is {{ $value }}): its pods are made anew elsewhere, where there is room.",
             action="kubectl describe node: conditions of status Unknown mean that nothing is heard of it (host or network), others name what fails.",
@@ -53,7 +54,6 @@ def _state() -> tuple[Alert, ...]:
             threshold=0.4,
             for_="5m",
             severity=Severity.CRITICAL,
-            service=SERVICE,
             summary="A large part of the nodes is not ready",
             description="{{ $value | humanizePercentage }} of the nodes are not ready (limit $threshold): what ran there finds no room elsewhere.",
             action="Look for what they share: a zone, a network, an image of their system, the API server that they report to.",
@@ -63,7 +63,6 @@ def _state() -> tuple[Alert, ...]:
             expr=f"max by (app, environment, node) (changes({ready_series}[30m])) > $threshold",
             threshold=4,
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="Node {{ $labels.node }} is ready, and not, and again",
             description="That changed {{ $value }} times in half an hour (limit $threshold): pods are moved to and fro.",
             action="Its kubelet is starved, or its network comes and goes: see NodePressure, KubeletSlow and its dashboard.",
@@ -73,7 +72,6 @@ def _state() -> tuple[Alert, ...]:
             expr=_condition(f'condition=~"{_PRESSURE}", status="true"', "condition") + " == 1",
             for_="5m",
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="Node {{ $labels.node }} says of itself: {{ $labels.condition }}",
             description="It has been so for 5 minutes (condition is {{ $value }}): it takes no new pods, and puts out those that take most.",
             action="Memory: find pods without limits. Disk: images and logs fill it. PIDs: something forks. Network: the CNI's pod on that node.",
@@ -87,7 +85,6 @@ max by (app, environment, node) (kubelet_running_pods)
             threshold=0.95,
             for_="15m",
             severity=Severity.INFO,
-            service=SERVICE,
             summary="Node {{ $labels.node }} runs nearly as many pods as it may",
             description="{{ $value | humanizePercentage }} of its places are taken (limit $threshold), whatever CPU and memory are left.",
             action="Add a node, or raise maxPods of its kubelet where the network has addresses for more.",
@@ -100,7 +97,6 @@ max by (app, environment, node) (kubelet_running_pods)
                 for_="30m",
                 # Autoscaled clusters are filled to the brim on purpose.
                 severity=Severity.INFO,
-                service=SERVICE,
                 summary=f"The cluster has too little {words} to lose a node",
                 description=f"Pods ask for {{{{ $value | humanizePercentage }}}} of the {words} that is left without the largest node (limit $threshold).",
                 action="Add a node, or lower requests of what does not use them (dashboard of workloads), before one fails.",
@@ -118,7 +114,6 @@ def _kubelets() -> tuple[Alert, ...]:
             expr=f'max by (app, environment, node) (up{{job="{KUBELET}"}}) == 0',
             for_="10m",
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="The kubelet of {{ $labels.node }} does not answer",
             description="For 10 minutes Prometheus has not been able to scrape it (up is {{ $value }}), while the node is still a member: its pods are not measured.",
             action="The node is gone, a firewall is in the way to port 10250, or Prometheus may not ask it: its page of targets has the error.",
@@ -129,7 +124,6 @@ def _kubelets() -> tuple[Alert, ...]:
             threshold=5,
             for_="10m",
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="The kubelet of {{ $labels.node }} is slow to see its containers",
             description="It takes {{ $value | humanizeDuration }} to look at all of them (limit $threshold s); after 3 minutes without, the node is not ready.",
             action="The container runtime or the disk below it is overloaded: very many containers, or probes that run commands.",
@@ -144,7 +138,6 @@ sum by (app, environment, node) (rate(kubelet_runtime_operations_errors_total{op
             threshold=0.2,
             for_="15m",
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="The container runtime of {{ $labels.node }} fails",
             description="{{ $value | humanizePercentage }} of what its kubelet asks of it ends in an error (limit $threshold).",
             action="The log of the runtime on that node (journalctl -u containerd) names it: a full disk, a broken image, no cgroup.",
@@ -154,7 +147,6 @@ sum by (app, environment, node) (rate(kubelet_runtime_operations_errors_total{op
             expr="sum by (app, environment, node, eviction_signal) (increase(kubelet_evictions[15m])) > $threshold",
             threshold=0,
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="Node {{ $labels.node }} puts pods out for want of resources",
             description="{{ $value | humanize }} pods were put out in 15 minutes, for {{ $labels.eviction_signal }}.",
             action="Find what took it (memory: pods without limits; nodefs and imagefs: logs, images, emptyDirs) and give it a limit.",
@@ -167,7 +159,6 @@ min by (app, environment, node) ({{__name__=~"kubelet_certificate_manager_(clien
             threshold=86400,
             for_="1h",
             severity=Severity.WARNING,
-            service=SERVICE,
             summary="A certificate of the kubelet of {{ $labels.node }} expires, and is not renewed",
             description="It is good for another {{ $value | humanizeDuration }} (limit $threshold s); without it, the node leaves the cluster.",
             action="kubectl get csr: a request of that node that nobody approves. Its kubelet's log says what else keeps it from a new one.",
@@ -177,4 +168,4 @@ min by (app, environment, node) ({{__name__=~"kubelet_certificate_manager_(clien
 
 def alerts() -> tuple[Alert, ...]:
     """All of them."""
-    return (*_state(), *_kubelets())
+    return tuple(replace(alert, app=APP, service=SERVICE) for alert in (*_state(), *_kubelets()))

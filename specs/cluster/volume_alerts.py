@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from specs.cluster.names import VOLUMES, by, most
+from specs.cluster.names import APP, VOLUMES, by, most
 from specs.monitoring import Alert
 from specs.settings import Severity
 
@@ -82,6 +82,7 @@ and {FREE} < $threshold""",
             expr='max by (app, environment, persistentvolume) (kube_persistentvolume_status_phase{phase="Failed"}) == 1',
             for_="5m",
             severity=Severity.WARNING,
+            app=APP,
             service="volume",
             summary="Volume {{ $labels.persistentvolume }} could not be given back",
             description="Its claim is gone, and it could neither be kept nor deleted (failed is {{ $value }}).",

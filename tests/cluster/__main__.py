@@ -1,4 +1,4 @@
-"""A cluster to try things on: `python -m tests.cluster up`, `kubeconfig`, `down`. Needs root; ends itself after hours."""
+"""A cluster to try things on: `python -m tests.cluster up`, `kubeconfig`, `down`. Needs root; ends after some hours."""
 
 import argparse
 import os

@@ -12,7 +12,7 @@ import yaml
 
 from tests.cluster import node
 from tests.cluster.images import DNS, registry
-from tests.cluster.node import Network
+from tests.cluster.network import Network, linked
 from tests.kubernetes.control_plane import ControlPlane, NotStartedError, Options, free_port, started
 from tools import native
 
@@ -57,7 +57,7 @@ class Cluster:
         directory.mkdir(parents=True, mode=0o755)
         network = Network.free()
         with ExitStack() as parts:
-            parts.enter_context(node.linked(network))
+            parts.enter_context(linked(network))
             images = parts.enter_context(registry(directory / "registry", network.machine))
             options = Options(address=network.machine, service_network=str(network.services), users=_USERS)
             control = parts.enter_context(ControlPlane.running(directory / "control", options))

@@ -119,7 +119,8 @@ class Store:
                 entry = tarfile.TarInfo(directory)
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(entry)
-            for file, inside in ((binary, f"bin/{binary.name}"), *((each, str(each)[1:]) for each in _libraries(binary))):
+            libraries = {str(path)[1:]: path for path in _libraries(binary)}
+            for inside, file in {f"bin/{binary.name}": binary, **libraries}.items():
                 with file.open("rb") as content:
                     entry = tarfile.TarInfo(inside)
                     entry.mode, entry.size = 0o755, file.stat().st_size
@@ -146,7 +147,7 @@ class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     store: Store
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that the library asks for
+    def do_GET(self) -> None:
         """Answer with what is asked for."""
         found = re.fullmatch(r"/v2/(?:(.+)/(manifests|blobs)/([^/]+))?", self.path.partition("?")[0])
         name, kind, reference = found.groups() if found else ("", "", "")

@@ -13,8 +13,6 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import yaml
 
 from tests.cluster.images import POD
 from tests.cluster.inside import Plan
+from tests.cluster.network import LINK, Network, ip
 from tests.kubernetes.control_plane import ControlPlane, NotStartedError, started
 from tools import native
 
@@ -29,78 +28,15 @@ NAME = "node"
 USER = f"system:node:{NAME}"
 PROXY = "system:kube-proxy"
 DOMAIN = "cluster.local"
-LINK = "obs-cluster"
-"""The machine's end of the link; the node's is `<this>-in`."""
 CGROUP = "/observability-cluster"
 """Above every container of the node, in each hierarchy."""
 _CGROUPS = Path("/sys/fs/cgroup")
 _NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
+_COVERED = ("/run", "/var/lib", "/var/log")
 _STOP_SECONDS = 30
 _SOCKET = "/run/containerd/containerd.sock"
 """In the node's own /run; kubelet looks for statistics of containers nowhere else."""
 _CNI_VERSION = "1.0.0"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Network:
-    """The addresses of a cluster of one node."""
-
-    whole: IPv4Network
-
-    @classmethod
-    def free(cls) -> "Network":
-        """One that no route of this machine leads to."""
-        said = subprocess.run(["ip", "-json", "route"], capture_output=True, text=True, check=True).stdout
-        taken = [IPv4Network(route["dst"]) for route in json.loads(said) if route["dst"] != "default"]
-        for second in range(222, 255):
-            whole = IPv4Network(f"10.{second}.0.0/16")
-            if not any(whole.overlaps(other) for other in taken):
-                return cls(whole=whole)
-        raise NotStartedError("every network 10.222.0.0/16 to 10.254.0.0/16 has a route already")
-
-    @property
-    def link(self) -> IPv4Network:
-        """Between machine and node."""
-        return next(self.whole.subnets(new_prefix=30))
-
-    @property
-    def machine(self) -> str:
-        """This machine's address on the link."""
-        return str(self.link[1])
-
-    @property
-    def node(self) -> str:
-        """The node's address."""
-        return str(self.link[2])
-
-    @property
-    def pods(self) -> IPv4Network:
-        """Where pods are."""
-        return list(self.whole.subnets(new_prefix=18))[1]
-
-    @property
-    def services(self) -> IPv4Network:
-        """Where Services are."""
-        return list(self.whole.subnets(new_prefix=18))[2]
-
-    @property
-    def dns(self) -> str:
-        """The address of the Service of CoreDNS."""
-        return str(self.services[10])
-
-
-@contextmanager
-def linked(network: Network) -> Generator[None]:
-    """The machine's end of the link, with routes over it; also removes one that was left behind."""
-    _ip("link", "delete", LINK, check=False)
-    _ip("link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-in")
-    try:
-        _ip("address", "add", f"{network.machine}/30", "dev", LINK)
-        _ip("link", "set", LINK, "up")
-        yield
-    finally:
-        # Its other end, and the routes, go with it.
-        _ip("link", "delete", LINK, check=False)
 
 
 @contextmanager
@@ -127,9 +63,9 @@ def running(control: ControlPlane, network: Network, directory: Path, registry: 
         with started(command, log) as process:
             first = _first(process, log)
             try:
-                _ip("link", "set", f"{LINK}-in", "netns", str(first))
+                ip("link", "set", f"{LINK}-in", "netns", str(first))
                 for reached in (network.pods, network.services):
-                    _ip("route", "add", str(reached), "via", network.node)
+                    ip("route", "add", str(reached), "via", network.node)
                 yield first
                 if process.poll() is not None:
                     raise NotStartedError(f"the node ended: {_said(log)}")
@@ -146,18 +82,18 @@ def _first(process: "subprocess.Popen[bytes]", log: Path) -> int:
     deadline = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-        if children and os.readlink(f"/proc/{children[0]}/ns/net") != os.readlink("/proc/self/ns/net"):
+        if children and _network_of(children[0]) != _network_of("self"):
             return int(children[0])
         time.sleep(0.02)
     raise NotStartedError(f"the node has no namespaces: {_said(log)}")
 
 
+def _network_of(process: str) -> Path:
+    return Path(f"/proc/{process}/ns/net").readlink()
+
+
 def _said(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-3000:]
-
-
-def _ip(*words: str, check: bool = True) -> None:
-    subprocess.run(["ip", *words], check=check, capture_output=not check)
 
 
 def _hierarchies() -> list[Path]:
@@ -200,7 +136,7 @@ def _plan(control: ControlPlane, network: Network, directory: Path, registry: st
         interface=f"{LINK}-in",
         address=f"{network.node}/30",
         gateway=network.machine,
-        covered={place: str(directory / place.strip("/").replace("/", "-")) for place in ("/run", "/var/lib", "/var/log")},
+        covered={place: str(directory / place[1:].replace("/", "-")) for place in _COVERED},
         programs={
             "containerd": [_program("containerd"), "--config", str(containerd)],
             "kubelet": [

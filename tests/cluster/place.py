@@ -10,7 +10,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.cluster.node import CGROUP, LINK, remove_cgroups
+from tests.cluster.network import LINK
+from tests.cluster.node import CGROUP, remove_cgroups
 from tests.kubernetes.control_plane import NotStartedError
 
 PLACE = Path(tempfile.gettempdir()) / "observability-cluster"
@@ -62,10 +63,9 @@ def holder() -> int | None:
 
 def _clear() -> None:
     """End what still runs in the place, and remove it. Only what was killed left anything."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if PLACE in Path(os.readlink(process / "cwd")).parents:
-                os.kill(int(process.name), signal.SIGKILL)
+    for process in _processes():
+        with suppress(ProcessLookupError):
+            os.kill(int(process.name), signal.SIGKILL)
     subprocess.run(["ip", "link", "delete", LINK], check=False, capture_output=True)
     remove_cgroups()
     shutil.rmtree(PLACE, ignore_errors=True)
@@ -79,8 +79,15 @@ def leftovers() -> list[str]:
     found += [line for line in mounts.splitlines() if str(PLACE) in line]
     found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*{CGROUP}")]
     found += [str(path) for path in [PLACE] if path.exists()]
+    return found + [f"process {process.name}" for process in _processes()]
+
+
+def _processes() -> list[Path]:
+    """Who works in the place: everything that a cluster starts on the machine does."""
+    found: list[Path] = []
     for process in Path("/proc").glob("[0-9]*"):
+        # Processes end while they are looked at.
         with suppress(OSError):
-            if PLACE in Path(os.readlink(process / "cwd")).parents:
-                found.append(f"process {process.name}: {(process / 'cmdline').read_bytes()[:200]!r}")
+            if PLACE in (process / "cwd").readlink().parents:
+                found.append(process)
     return found

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +34,7 @@ class Rendered:
         return tuple(each for each in self.objects if each["kind"] in _WORKLOADS)
 
 
-def settings(receiver: str = "critical", **more: Any) -> dict[str, Any]:
+def settings(**more: Any) -> dict[str, Any]:
     """The small production stack without Grafana, which no registry has; `more` are further settings."""
     return {
         "environment": "prod",
@@ -61,10 +60,10 @@ def render(asked: Mapping[str, Any], secrets: Mapping[str, str]) -> Rendered:
     found: list[dict[str, Any]] = []
     left_out: list[str] = []
     renamed: dict[str, str] = {}
-    for text in manifests(stack).values():
-        for key, value in secrets.items():
-            text = text.replace(f"<secret: {key}>", value)
-        each: dict[str, Any] = yaml.safe_load(text)
+    every = "\n---\n".join(manifests(stack).values())
+    for key, value in secrets.items():
+        every = every.replace(f"<secret: {key}>", value)
+    for each in yaml.safe_load_all(every):
         _stand_in(each)
         if each["kind"] in _WORKLOADS:
             used = [container["image"] for container in each["spec"]["template"]["spec"]["containers"]]
@@ -79,30 +78,19 @@ def render(asked: Mapping[str, Any], secrets: Mapping[str, str]) -> Rendered:
         found.append(each)
     for each in found:
         if each["kind"] in _WORKLOADS:
-            _refer(each["spec"]["template"]["spec"]["volumes"], renamed)
+            volumes = json.dumps(each["spec"]["template"]["spec"]["volumes"])
+            for name, now in renamed.items():
+                volumes = volumes.replace(f'"{name}"', f'"{now}"')
+            each["spec"]["template"]["spec"]["volumes"] = json.loads(volumes)
     found.sort(key=lambda each: _FIRST.index(each["kind"]) if each["kind"] in _FIRST else len(_FIRST))
     return Rendered(found, tuple(sorted(left_out)))
 
 
 def _stand_in(config: dict[str, Any]) -> None:
     """The collector's receiver of Alertmanager's history is in no registry: something else listens in its place."""
-    data = config.get("data", {}) if config["kind"] == "ConfigMap" else {}
+    data: dict[str, str] = config.get("data", {}) if config["kind"] == "ConfigMap" else {}
     if "alert-history.yml" in data:
         history = yaml.safe_load(data["alert-history.yml"].replace("webhookevent/", "otlp/"))
         for name, receiver in history["receivers"].items():
             history["receivers"][name] = {"protocols": {"http": {"endpoint": receiver["endpoint"]}}}
         data["alert-history.yml"] = yaml.safe_dump(history)
-
-
-def _refer(volumes: Any, renamed: Mapping[str, str]) -> None:
-    """Name ConfigMaps and Secrets as they are called now, wherever volumes name them."""
-    if isinstance(volumes, list):
-        for item in volumes:
-            _refer(item, renamed)
-    elif isinstance(volumes, dict):
-        for key, value in volumes.items():
-            if key in ("configMap", "secret"):
-                name = "secretName" if "secretName" in value else "name"
-                value[name] = renamed.get(value[name], value[name])
-            else:
-                _refer(value, renamed)

@@ -122,6 +122,10 @@ class Pods:
         found = next(each for each in _ports(self._workloads[name]) if each.name == port)
         return f"http://{ip}:{found.number}"
 
+    def pids(self) -> dict[int, str]:
+        """Name of the workload of each process that runs."""
+        return {process.pid: name for (name, _), running in self._running.items() for process in running.values()}
+
     def data(self, name: str, index: int = 0) -> Path:
         """Data directory of a replica."""
         return self.home / f"{name}-{index}" / name / "data"

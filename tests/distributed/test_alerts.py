@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import httpx
 import pytest
@@ -138,6 +136,11 @@ def test_every_replica_has_the_same_configuration(trio: Trio) -> None:
     assert len({trio.gauge(index, "alertmanager_config_hash") for index in REPLICAS}) == 1
 
 
+def _await_silence(trio: Trio, index: int, silence: str) -> None:
+    url = f"{trio.api(index)}/silence/{silence}"
+    _eventually(lambda: httpx.get(url, timeout=10).status_code == 200, 30, f"the silence at {index}")
+
+
 def test_a_silence_holds_everywhere(trio: Trio) -> None:
     """Proves that a silence made at one replica is known to the others, which tell nobody either."""
     now = datetime.now(UTC)
@@ -151,11 +154,7 @@ def test_a_silence_holds_everywhere(trio: Trio) -> None:
     made = httpx.post(f"{trio.api(0)}/silences", json=silence, timeout=10).json()["silenceID"]
 
     for index in (1, 2):
-        _eventually(
-            lambda index=index: httpx.get(f"{trio.api(index)}/silence/{made}", timeout=10).status_code == 200,
-            30,
-            f"the silence at {index}",
-        )
+        _await_silence(trio, index, made)
     trio.fire("Silenced")
     time.sleep(WAIT + 2 * TURN + 3)
     assert trio.hook.of("Silenced") == []

@@ -64,6 +64,10 @@ class Logs:
         found: list[dict[str, Any]] = answer.json()["data"]["result"] if answer.status_code == 200 else []
         return [line for stream in found for _, line, *_ in stream["values"]]
 
+    def await_line(self, text: str, index: int) -> None:
+        """Until a replica finds the line."""
+        _eventually(lambda: self.find(text, index) == [text], 60, f"{text!r} at {index}")
+
     def gauges(self, name: str, indices: Iterable[int] = REPLICAS, workload: str = loki.NAME) -> list[float]:
         """Samples of a metric of replicas; none of one that has none."""
         texts = [httpx.get(f"{self.pods.url(workload, 'http', index)}/metrics", timeout=10).text for index in indices]
@@ -74,6 +78,11 @@ class Logs:
             for sample in family.samples
             if sample.name == name
         ]
+
+    def groups(self, index: int) -> set[str]:
+        """Groups of rules that a replica which answers queries lists."""
+        answer = httpx.get(f"{self.pods.url(self.ask, 'http', index)}/prometheus/api/v1/rules", timeout=30)
+        return {group["name"] for group in answer.json()["data"]["groups"]}
 
     def chunks(self) -> list[str]:
         """Objects that hold lines."""
@@ -110,13 +119,13 @@ def test_a_line_outlives_any_replica(trio: Logs, victim: int) -> None:
 
     left = [index for index in REPLICAS if index != victim]
     for index in left:
-        _eventually(lambda index=index: trio.find(before, index) == [before], 60, f"the line at {index}")
+        trio.await_line(before, index)
     trio.push(after)
     for index in left:
-        _eventually(lambda index=index: trio.find(after, index) == [after], 60, f"the later line at {index}")
+        trio.await_line(after, index)
     trio.pods.start(loki.NAME, victim)
     for text in (before, after):
-        _eventually(lambda text=text: trio.find(text, victim) == [text], 60, f"{text}, at {victim}")
+        trio.await_line(text, victim)
 
 
 def test_one_compactor_and_each_group_of_rules_once(trio: Logs) -> None:
@@ -126,8 +135,7 @@ def test_one_compactor_and_each_group_of_rules_once(trio: Logs) -> None:
     groups = {group.name for group in loki.log_groups()}
     _eventually(lambda: len(trio.gauges(RULES)) == len(groups), 60, "each group once")
     for index in REPLICAS:
-        answer = httpx.get(f"{trio.pods.url(loki.NAME, 'http', index)}/prometheus/api/v1/rules", timeout=30)
-        assert {group["name"] for group in answer.json()["data"]["groups"]} == groups
+        assert trio.groups(index) == groups
 
 
 def test_lines_are_in_object_storage_once_replicas_end(trio: Logs) -> None:
@@ -143,12 +151,13 @@ def test_lines_are_in_object_storage_once_replicas_end(trio: Logs) -> None:
         shutil.rmtree(trio.pods.data(loki.NAME, index))
     trio.pods.start(loki.NAME)
     for index in REPLICAS:
-        _eventually(lambda index=index: trio.find("for later", index) == ["for later"], 60, f"the line at {index}")
+        trio.await_line("for later", index)
 
 
 def test_read_write_and_backend(tmp_path: Path) -> None:
     """Proves that the three targets work together: what is pushed to the one is found by the other, also when one of
-    those that hold it is killed; and the third evaluates the rules."""
+    those that hold it is killed; that rules are evaluated once, and listed where lines are asked for, as Grafana does;
+    and that the third compacts."""
     with storage() as objects:
         made = _stack(objects, size="large", replicas={"shards": 1, "jaeger": 1, "grafana": 1})
         with Pods(tmp_path, made.workloads, "observability", {"access": ACCESS_KEY}) as pods:
@@ -157,12 +166,17 @@ def test_read_write_and_backend(tmp_path: Path) -> None:
             )
             logs = Logs(pods, objects, "loki-write", "loki-read")
             logs.push("divided")
-            _eventually(lambda: logs.find("divided", 0) == ["divided"], 60, "the line")
+            logs.await_line("divided", 0)
             pods.kill("loki-write", 1)
-            _eventually(lambda: logs.find("divided", 0) == ["divided"], 60, "the line, of those left")
+            logs.await_line("divided", 0)
             logs.push("still taken")
-            _eventually(lambda: logs.find("still taken", 0) == ["still taken"], 60, "the later line")
+            logs.await_line("still taken", 0)
+            rulers = ("loki-read", "loki-backend")
+            groups = {group.name for group in loki.log_groups()}
             _eventually(
-                lambda: len(logs.gauges(RULES, [0], "loki-backend")) == len(loki.log_groups()), 60, "groups of rules"
+                lambda: len([one for name in rulers for one in logs.gauges(RULES, [0], name)]) == len(groups),
+                60,
+                "each group of rules once",
             )
+            assert logs.groups(0) == groups
             assert logs.gauges(RUNNING, [0], "loki-backend") == [1]

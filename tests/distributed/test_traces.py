@@ -58,15 +58,13 @@ def _here(workload: Workload) -> Workload:
             return workload
 
 
-def _span(
-    trace: str, span: str, *, parent: str = "", seconds: float = 0.01, failed: bool = False, name: str = ""
-) -> dict[str, Any]:
+def _span(trace: str, span: str, *, parent: str = "", seconds: float = 0.01, failed: bool = False) -> dict[str, Any]:
     end = time.time_ns()
     return {
         "traceId": trace,
         "spanId": span,
         **({"parentSpanId": parent} if parent else {}),
-        "name": name or ("pay" if parent else "POST /checkout"),
+        "name": "pay" if parent else "POST /checkout",
         "kind": 1 if parent else 2,
         "startTimeUnixNano": str(end - round(seconds * 1e9)),
         "endTimeUnixNano": str(end),
@@ -174,7 +172,7 @@ def test_late_spans_share_the_decision(flow: Flow) -> None:
     _settled(lambda: len(flow.kept()), "traces")
     before = flow.kept()
     kept, dropped = min(flow.failed), min(flow.plain - set(before))
-    spans = [_span(trace, "00000000000000aa", name=LATE) for trace in (kept, dropped)]
+    spans = [{**_span(trace, "00000000000000aa"), "name": LATE} for trace in (kept, dropped)]
     _sent(flow.pods.url(collector.NAME, "otlp-http", 0), spans)
 
     eventually(lambda: flow.kept().get(kept) == 3, 60, "the late span")

@@ -1,6 +1,8 @@
 """A real API server takes every object of a production stack, and takes it once."""
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -101,18 +103,58 @@ def test_whose_cluster_it_is_makes_no_object_worse(control_plane: ControlPlane, 
     assert found is None or not found.complaints
 
 
-@pytest.mark.parametrize(
-    ("size", "larger", "storage"), [("small", "medium", None), ("medium", "large", "gp3")], ids=["medium", "large"]
-)
-def test_a_stack_can_grow_in_its_place(
-    control_plane: ControlPlane, place: Place, size: str, larger: str, storage: str | None
-) -> None:
-    """The next size is accepted over a stack: no field is touched that cannot change, so nothing is deleted to be made
-    anew, and volumes stay."""
-    sets = {each["metadata"]["name"] for each in place(size).objects if each["kind"] == "StatefulSet"}
+_ANEW: Mapping[tuple[str, str], set[str]] = {("small", "medium"): set(), ("medium", "large"): {"thanos-compactor"}}
+"""By size and the next one: StatefulSets that ask for another volume then, and so are made anew."""
+
+
+@pytest.mark.parametrize(("size", "larger"), _ANEW)
+def test_a_stack_can_grow_in_its_place(control_plane: ControlPlane, place: Place, size: str, larger: str) -> None:
+    """The next size is accepted over a stack, but for StatefulSets that ask for another volume: Pulumi makes these anew
+    and their claims stay as they are, so which they are is written down here."""
+    asked, anew = _claims(place(size).objects), _ANEW[size, larger]
+    storage = stacks.VARIANTS[size]["kubernetes"].get("storage_class")
     grown = stacks.objects(stacks.stack(larger, namespace=size, kubernetes={"storage_class": storage}))
 
-    found = apply(control_plane, grown, "--dry-run=server")
+    found = apply(
+        control_plane,
+        [each for each in grown if each["kind"] != "StatefulSet" or each["metadata"]["name"] not in anew],
+        "--dry-run=server",
+    )
 
     assert not found.complaints
-    assert "prometheus" in sets & {each["metadata"]["name"] for each in found.objects if each["kind"] == "StatefulSet"}
+    wanted = _claims(grown)
+    assert {name for name in asked.keys() & wanted.keys() if asked[name] != wanted[name]} == anew
+    assert "prometheus" in asked.keys() & wanted.keys()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kubernetes": {"priority": 2_000_000}},
+        {"kubernetes": {"keep_volumes": False, "network_policies": False}},
+        {"replicas": {"collector": 5, "prometheus": 1, "alertmanager": 1}},
+        {"kubernetes": {"secrets": {"slack-url": {"name": "from-vault", "key": "slack"}}}},
+        {"alerting": {"default": "email"}, "scrape_interval": "30s", "retention": {"logs": "14d"}},
+    ],
+    ids=["priority", "keep", "replicas", "secrets", "content"],
+)
+def test_a_setting_can_change_in_its_place(
+    control_plane: ControlPlane, place: Place, changed: Mapping[str, Any]
+) -> None:
+    """A small stack whose settings change is accepted over what it was: nothing that changes is fixed for ever."""
+    place("small")
+    after = stacks.objects(stacks.stack("small", **changed))
+    assert after != stacks.rendered("small")[1]
+
+    assert not apply(control_plane, after, "--dry-run=server").complaints
+
+
+def _claims(objects: Sequence[stacks.Object]) -> dict[str, list[str]]:
+    """Sizes of the volumes that each StatefulSet asks for."""
+    return {
+        each["metadata"]["name"]: [
+            claim["spec"]["resources"]["requests"]["storage"] for claim in each["spec"].get("volumeClaimTemplates", ())
+        ]
+        for each in objects
+        if each["kind"] == "StatefulSet"
+    }

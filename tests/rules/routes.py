@@ -2,8 +2,7 @@
 
 from functools import cache
 
-from specs import alertmanager, inbox
-from specs.part import APP
+from specs import alertmanager, cluster, inbox
 from specs.routing import SystemRoutes, Tree, occurrences
 from specs.stack import Stack
 from tests.specs.support import committed
@@ -39,5 +38,5 @@ def alerts_of(name: str) -> tuple[dict[str, str], ...]:
     """Labels of every alert of the stack `name`, of every system that it can be about."""
     stack = made(name)
     alerts = [alert for group in (*stack.groups, *stack.log_groups) for alert in group.alerts]
-    found = occurrences(alerts, apps=(APP, *routes_of(stack)), services=tree_of(name).services)
+    found = occurrences(alerts, apps=(*cluster.apps(stack.context), *routes_of(stack)), services=tree_of(name).services)
     return tuple({tuple(labels.items()): labels for labels in found}.values())

@@ -11,6 +11,7 @@ ALERTMANAGER = labels("alertmanager")
 LOKI = labels("loki")
 JAEGER = labels("jaeger")
 COLLECTOR = labels("collector")
+AGENT = labels("agent", node="node-a")
 GRAFANA = labels("grafana")
 INBOX = labels("inbox")
 ONCE_IN_FIVE = "0x1 1x4 2x4 3x4 4x4 5x4 6x4 7x40"
@@ -1135,6 +1136,33 @@ OF_COLLECTOR = (
     ),
 )
 
+OF_AGENT = (
+    Example(
+        alert="PodLogsUnread",
+        says="an agent may read no file, until it may",
+        series={series("otelcol_fileconsumer_open_files", AGENT): "0x140 3x40"},
+        at="32m",
+        quiet_at="29m",
+        resolved_at="37m",
+        fires=(
+            Firing(
+                labels=without(AGENT, "job") | WARNING,
+                summary="The agent on node-a reads no log of any pod",
+                description="here:1 has 0 files open: what containers of that node write is not kept.",
+            ),
+        ),
+    ),
+    Example(
+        alert="PodLogsUnread",
+        says="another receiver of the same agent reads nothing",
+        series={
+            series("otelcol_fileconsumer_open_files", AGENT, receiver="file_log/audit"): "0x180",
+            series("otelcol_fileconsumer_open_files", AGENT, receiver="file_log/pods"): "1x180",
+        },
+        at="40m",
+    ),
+)
+
 OF_OTHERS = (
     Example(
         alert="GrafanaRequestsFailing",
@@ -1244,5 +1272,6 @@ EXAMPLES = (
     *OF_LOKI,
     *OF_JAEGER,
     *OF_COLLECTOR,
+    *OF_AGENT,
     *OF_OTHERS,
 )

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from specs.log_formats import FORMATS
 from specs.model import SettingsError
 from specs.monitoring import number, to_yaml
 from specs.part import Context
+from specs.scale import SIZES
 from specs.settings import Retention
 from tests.local.servers import free_offset, free_port
 from tests.log_stack import OK, Hook, LogStack, context, eventually, hook, running, started
@@ -490,40 +492,48 @@ def test_history_has_what_a_silence_holds_back(logs: LogStack) -> None:
     assert eventually(lambda: logs.lines(made), 10, made)
 
 
-def test_posted_event_is_read_alike(logs: LogStack, tmp_path: Path) -> None:
-    """Proves that an event that is posted to the collector becomes the same as one of a file. The receiver is
-    another one here, since the collector of a process stack lacks that of the image: it hands on what that one does."""
+@contextmanager
+def _posted(logs: LogStack, home: Path, cluster: Context, *events: Mapping[str, Any]) -> Generator[None]:
+    """Send events through the collector of a cluster. The receiver is another one here, since the collector of a
+    process stack lacks that of the image: it hands on what that one does."""
     made = context(free_offset())
-    usual, posted = (
-        collector.workload(made),
-        yaml.safe_load(collector.workload(_in_cluster()).files["alert-history.yml"]),
-    )
+    usual, posted = collector.workload(made), yaml.safe_load(collector.workload(cluster).files["alert-history.yml"])
     endpoint = f"127.0.0.1:{free_port()}"
     posted["receivers"] = {"otlp/alert_history": {"protocols": {"http": {"endpoint": endpoint}}}}
     posted["service"]["pipelines"]["logs/alert_history"]["receivers"] = ["otlp/alert_history"]
     config = yaml.safe_load(usual.files["collector.yml"])
     config["exporters"]["otlp_http/loki"]["endpoint"] = f"{logs.loki}/otlp"
     files = {"collector.yml": to_yaml(config), "alert-history.yml": to_yaml(posted)}
-    labels = [{"key": "alertname", "value": "Posted"}, {"key": "app", "value": "shop"}]
-    event = {
-        "@timestamp": NOW.strftime("%Y-%m-%dT%H:%M:%S.123456789Z"),
-        "data": {
-            "notification": {
-                "alerts": [{"details": {"labels": {"labels": labels}}}],
-                "groupInfo": {"receiverName": "night watch"},
-                "reason": "NOTIFY_REASON_ALL_ALERTS_RESOLVED",
-                "integration": {"name": "pagerduty", "index": "1"},
-            }
-        },
-    }
     scope = {
         "name": "otelcol/webhookeventreceiver",
         "attributes": [{"key": "receiver", "value": {"stringValue": "webhookevent"}}],
     }
-    record = {"observedTimeUnixNano": str(time.time_ns()), "body": {"stringValue": json.dumps(event)}}
-    body = {"resourceLogs": [{"scopeLogs": [{"scope": scope, "logRecords": [record]}]}]}
-    with started(replace(usual, files=files), tmp_path, made):
+    records = [
+        {"observedTimeUnixNano": str(time.time_ns()), "body": {"stringValue": json.dumps(event)}} for event in events
+    ]
+    body = {"resourceLogs": [{"scopeLogs": [{"scope": scope, "logRecords": records}]}]}
+    with started(replace(usual, files=files), home, made):
         assert httpx.post(f"http://{endpoint}/v1/logs", json=body, timeout=10).status_code == OK
+        yield
+
+
+def _said(at: str, **data: Any) -> dict[str, Any]:
+    return {"@timestamp": NOW.strftime(f"%Y-%m-%dT%H:%M:%S.{at}Z"), "instance": "here", "data": data}
+
+
+def test_posted_event_is_read_alike(logs: LogStack, tmp_path: Path) -> None:
+    """Proves that an event that is posted to the collector becomes the same as one of a file."""
+    labels = [{"key": "alertname", "value": "Posted"}, {"key": "app", "value": "shop"}]
+    event = _said(
+        "123456789",
+        notification={
+            "alerts": [{"details": {"labels": {"labels": labels}}}],
+            "groupInfo": {"receiverName": "night watch"},
+            "reason": "NOTIFY_REASON_ALL_ALERTS_RESOLVED",
+            "integration": {"name": "pagerduty", "index": "1"},
+        },
+    )
+    with _posted(logs, tmp_path, _in_cluster(), event):
         found = _history(logs, "Posted", "delivered")
 
     assert found == {
@@ -536,6 +546,24 @@ def test_posted_event_is_read_alike(logs: LogStack, tmp_path: Path) -> None:
         "integration": "pagerduty",
         "reason": "ALL_ALERTS_RESOLVED",
     }
+
+
+def test_three_alertmanagers_mute_an_alert_once(logs: LogStack, tmp_path: Path) -> None:
+    """Proves that of replicas that gossip, which all say that they muted an alert, the first one alone counts; and that
+    what a later one tells people counts whichever it is."""
+    labels = {"labels": {"labels": [{"key": "alertname", "value": "Thrice"}, {"key": "app", "value": "shop"}]}}
+    muted = {"mutedAlert": labels}
+    told = {"alerts": [{"details": labels}], "groupInfo": {"receiverName": "team"}, "integration": {"name": "webhook"}}
+    events = [
+        _said("1", silenceMutedAlert=muted),
+        *(_said(str(place), silenceMutedAlert=muted) | {"clusterPosition": place} for place in (1, 2)),
+        _said("3", notification=told) | {"clusterPosition": 2},
+    ]
+    query = f'{history.SELECTOR} | alertname="Thrice"'
+    with _posted(logs, tmp_path, replace(_in_cluster(), scale=SIZES["small"]), *events):
+        found = eventually(lambda: lines if len(lines := logs.lines(query)) == 4 else [], 20, query)
+
+    assert sorted(labels.get("outcome", "") for labels, _, _ in found) == ["", "", "delivered", "silenced"]
 
 
 def test_history_is_not_told_twice(logs: LogStack) -> None:

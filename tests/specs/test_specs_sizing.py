@@ -9,7 +9,7 @@ from specs import capacity, load, sizing
 from specs.model import size_bytes
 from specs.stack import Stack
 from specs.workload import Resources
-from tests.specs.support import EVERY_EXPORTER, EVERY_RECEIVER, complaint, context, stack, yaml_file
+from tests.specs.support import EVERY_EXPORTER, EVERY_RECEIVER, ROOT, complaint, stack, yaml_file
 
 CLUSTER: Mapping[str, Any] = {"runtime": "kubernetes", "alerting": EVERY_RECEIVER}
 OBJECTS: Mapping[str, Any] = {"endpoint": "s3.example.com", "metrics_bucket": "metrics", "logs_bucket": "logs"}
@@ -226,11 +226,18 @@ def test_a_programs_name_stands_for_all_of_it() -> None:
 
 
 def test_the_collectors_limiter_follows_its_memory() -> None:
-    """A collector refuses data before it is killed: its limiter is about four fifths of what it has."""
+    """A collector refuses data before it is killed: its limiter is about four fifths of what it really has."""
+    asked = {"collector": {"memory": "4Gi"}, "agent": {"memory": "512Mi"}}
+    made = cluster(load={"spans": 20_000}, traces={"sampling": {"wait": "30s"}}, resources=asked)
+
+    def limit(name: str, file: str) -> int:
+        return int(yaml_file(made, name, file)["processors"]["memory_limiter"]["limit_mib"])
+
     assert sizing.limiter("512Mi") == {"check_interval": "1s", "limit_mib": 400, "spike_limit_mib": 100}
-    asked = context(**CLUSTER, resources={"collector": {"memory": "4Gi"}})
-    assert sizing.collector_memory(asked, "collector", "512Mi") == "4Gi"
-    assert sizing.collector_memory(context(**CLUSTER), "agent", "256Mi") == "256Mi"
+    assert (limit("collector", "collector.yml"), limit("agent", "agent.yml")) == (3200, 400)
+    # 384Mi + 20 000/15 000 + 100/10 000 cores * 1.5/2 * 2Gi, and 20 000 spans * 30 s * 4Ki * 1.5/2.
+    assert resources(made, "sampler")[0] == "4608Mi"
+    assert limit("sampler", "sampler.yml") == 4608 * 25 // 32
 
 
 REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
@@ -402,3 +409,50 @@ def test_the_line_says_it_all() -> None:
         ("prometheus", "2", "3Gi", "0.50", "50Gi"),
         ("agent", "each node", "256Mi", "0.10", ""),
     ]
+
+
+# The page.
+
+PAGE = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_the_loads_of_sizes() -> None:
+    """docs/sizing.md has the very figures of the presets."""
+    rows = [
+        f"| `{name}` | {number(preset.series)} | {number(preset.lines)} | {number(preset.spans)} |"
+        for name, preset in load.PRESETS.items()
+    ]
+
+    assert [row for row in rows if row not in PAGE] == []
+
+
+def number(value: float) -> str:
+    """A number as the page writes it."""
+    return f"{value:,.0f}".replace(",", " ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"{load.SAMPLE_BYTES:g} B a sample in blocks",
+        f"{load.WAL_SAMPLE_BYTES:g} B a sample in the write-ahead log",
+        f"{sizing.BLOCKS_OF_VOLUME:g} of a volume for blocks",
+        f"{load.SERIES_BYTES // 1024} KiB a series",
+        f"{load.SPAN_BYTES} B a span",
+        f"÷ {load.COMPRESSION:g}",
+        f"each taken for {load.TARGET_SERIES} series",
+    ],
+)
+def test_the_page_has_the_constants(words: str) -> None:
+    """docs/sizing.md says which numbers the formulas use."""
+    assert words in PAGE
+
+
+def test_the_page_shows_real_refusals() -> None:
+    """The lines that docs/sizing.md shows of what is refused are those that a stack is refused with."""
+    shown = PAGE.partition("## What is refused")[2].partition("```\n")[2].partition("```")[0].splitlines()
+    real = [words for _, _, words in REFUSED]
+
+    assert len(shown) == 4
+    for line in shown:
+        assert [words for words in real if words.startswith(line.partition("…")[0].removesuffix(" "))] != []

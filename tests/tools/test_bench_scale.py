@@ -14,7 +14,8 @@ from specs.model import parse
 from specs.settings import KEY, Settings
 from specs.stack import Stack, build
 from tools import bench_scale, paths
-from tools.bench_report import BenchError, Measured, Report
+from tools.bench import Part
+from tools.bench_report import BenchError, Measured, Report, write_document
 from tools.scratch import Scratch
 
 
@@ -138,16 +139,36 @@ def test_a_report_of_scale_alone_has_no_table_of_memory() -> None:
     assert len(report.tables()) == 1
 
 
-def test_a_part_is_not_written_over_the_whole_table() -> None:
-    """Proves that --write takes everything: the figures of one table are of one machine and day."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.bench", "--only", "scale", "--write"],
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def test_a_part_is_written_to_its_own_table(tmp_path: Path) -> None:
+    """Proves that the figures of a table are of one machine and day: the other tables stay as they are."""
+    page = tmp_path / "benchmarks.md"
+    tables = "".join(f"<!-- bench {part}: begin -->\nold\n<!-- bench {part}: end -->\n" for part in ("stack", "load"))
+    page.write_text(tables, encoding="utf-8")
+    found = Report(machine="here", date="2026-01-02", measured=(Measured(what="x", values=(2.0,)),), memory=())
 
-    assert done.returncode == 1
-    assert done.stdout == "--write: the table holds everything (accepted: without --only)\n"
+    write_document({"load": found}, page)
+
+    stack, _, load = page.read_text(encoding="utf-8").partition("<!-- bench load: begin -->")
+    assert stack == "<!-- bench stack: begin -->\nold\n<!-- bench stack: end -->\n"
+    assert load == f"\n\n{found.markdown()}\n\n<!-- bench load: end -->\n"
+
+
+def test_a_page_without_the_table_is_left_alone(tmp_path: Path) -> None:
+    """Proves that nothing is written when a table has no place, also not the tables before it."""
+    page = tmp_path / "benchmarks.md"
+    page.write_text("<!-- bench load: begin --><!-- bench load: end -->\n", encoding="utf-8")
+    found = Report(machine="here", date="2026-01-02", measured=(), memory=())
+
+    with pytest.raises(BenchError, match="bench stack: begin"):
+        write_document({"load": found, "stack": found}, page)
+
+    assert page.read_text(encoding="utf-8") == "<!-- bench load: begin --><!-- bench load: end -->\n"
+
+
+def test_the_page_has_a_place_for_every_part() -> None:
+    """Proves that --write finds each table in docs/benchmarks.md."""
+    text = (paths.ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+    for part in Part:
+        assert text.count(f"<!-- bench {part.value}: begin -->") == 1
+        assert text.count(f"<!-- bench {part.value}: end -->") == 1

@@ -336,6 +336,25 @@ PROGRAMS = (
         ),
     ),
     Program(
+        name="kube-state-metrics",
+        executables=("kube-state-metrics",),
+        version="2.20.0",
+        accepts=">=2.15,<3",
+        version_arguments=("version",),
+        version_pattern=rf"kube-state-metrics, version v?{NUMBER}",
+        group=Group.CLUSTER,
+        seconds=120,
+        source=GoModule(
+            directory=MODULES / "kube-state-metrics",
+            module="k8s.io/kube-state-metrics/v2",
+            module_version="v2.20.0",
+            packages=("k8s.io/kube-state-metrics/v2",),
+            version_variable="github.com/prometheus/common/version.Version",
+            # Its main package is called v2.
+            renamed="kube-state-metrics",
+        ),
+    ),
+    Program(
         name="runc",
         executables=("runc",),
         version="1.1.5",

@@ -119,7 +119,8 @@ def test_a_rule_too_many_or_too_few_is_noticed() -> None:
     """What the proof above compares differs as soon as a policy does: it can fail."""
     pods, policies = _pods("small"), _policies("small")
     without = [each for each in policies if each["metadata"]["name"] != "loki"]
-    opened = [*policies, {"metadata": {"namespace": "observability"}, "spec": {"podSelector": {}, "ingress": [{}]}}]
+    anybody: Policy = {"metadata": {"namespace": "observability"}, "spec": {"podSelector": {}, "ingress": [{}]}}
+    opened = [*policies, anybody]
 
     assert allowed(policies, pods["collector"], pods["loki"], 3100)
     assert not allowed(without, pods["collector"], pods["loki"], 3100)

@@ -12,24 +12,42 @@ from tests.specs.support import FILE, complaint, exporting
     [
         ("process", ("--web.listen-address=127.0.0.1:9100",), "127.0.0.1:9100"),
         ("docker", ("--web.listen-address=0.0.0.0:9100", "--path.rootfs=/host"), "node-exporter:9100"),
-        (
-            "kubernetes",
-            ("--web.listen-address=0.0.0.0:9100", "--path.rootfs=/host"),
-            "node-exporter.observability.svc:9100",
-        ),
+        ("kubernetes", ("--web.listen-address=0.0.0.0:9100", "--path.rootfs=/host"), ""),
     ],
 )
 def test_workload_and_job(runtime: str, args: tuple[str, ...], address: str) -> None:
     """Proves that one workload measures the host, through /host where it is in a container, and is scraped as the
     stack's own."""
     found = exporting("node", {}, runtime=runtime)
-    (workload,) = found.workloads
+    (workload,), (job,) = found.workloads, found.monitoring.jobs
 
     assert (workload.name, workload.program.binary, workload.args) == ("node-exporter", "node_exporter", args)
     assert (dict(workload.files), dict(workload.secrets), dict(workload.environment)) == ({}, {}, {})
     assert (workload.extras, workload.probe.path) == ((HostView(),), "/")
     labels = {"app": "observability", "environment": "test", "service": "node-exporter"}
-    assert found.monitoring.jobs == (ScrapeJob(name="node", targets=(Target(address=address, labels=labels),)),)
+    if address:
+        assert job == ScrapeJob(name="node", targets=(Target(address=address, labels=labels),))
+    else:
+        assert (job.name, job.targets, job.labels, job.fleeting) == ("node-exporter", (), labels, True)
+
+
+def test_every_node_of_a_cluster() -> None:
+    """Proves that on a cluster each node's pod is scraped, that its series bear the node's name, which outlives its
+    pods, and that other hosts have a job of their own, since a job is either of pods or of addresses."""
+    found = exporting("node", {"targets": {"one": {"address": "10.0.0.1:9100"}}}, runtime="kubernetes")
+    own, others = found.monitoring.jobs
+
+    assert own.discovery is not None
+    assert [step for step in own.discovery.relabel if step.get("target_label") == "instance"] == [
+        {
+            "source_labels": ["__meta_kubernetes_pod_node_name"],
+            "regex": "(.+)",
+            "target_label": "instance",
+            "replacement": "$1",
+        }
+    ]
+    assert (others.name, others.discovery, others.fleeting) == ("node", None, False)
+    assert [target.address for target in others.targets] == ["10.0.0.1:9100"]
 
 
 def test_port() -> None:

@@ -1,0 +1,127 @@
+"""Pods of systems: how they are found, by a real Prometheus' relabelling, and what is refused."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from processes.place import executable
+from specs.monitoring import to_yaml
+from tests.local.servers import free_port
+from tests.log_stack import eventually
+from tests.specs.clusters import ALERTING, scraped
+from tests.specs.support import complaint, stack
+
+PODS = {"namespace": "shop-prod", "labels": {"app.kubernetes.io/name": "web", "tier": "a.b"}, "port": 8000}
+PROFILE = {"profile": "examples/systems/bookshop.yaml"}
+
+
+def _jobs(**system: Any) -> Mapping[str, dict[str, Any]]:
+    found = stack(runtime="kubernetes", alerting=ALERTING, systems={"bookshop": {**PROFILE, **system}})
+    return {name: job for name, job in scraped(found).items() if name.startswith("bookshop")}
+
+
+def _pod(ip: str, port: str, **labels: str) -> dict[str, Any]:
+    """What discovery says of a port of a pod."""
+    meta = {
+        "namespace": "shop-prod",
+        "pod_name": "web-75cb4df6c9-bk967",
+        "pod_node_name": "n1",
+        "pod_phase": "Running",
+        "pod_ip": ip,
+        "pod_container_port_number": port,
+        "pod_container_name": f"c{port}",
+        "pod_label_app_kubernetes_io_name": "web",
+        "pod_label_tier": "a.b",
+        **labels,
+    }
+    host = f"[{ip}]" if ":" in ip else ip
+    found = {f"__meta_kubernetes_{name}": value for name, value in meta.items()}
+    return {"targets": [f"{host}:{port}" if port else host], "labels": found}
+
+
+def test_pods_are_found_by_their_labels(tmp_path: Path) -> None:
+    """Proves that every pod with all of the labels is one target, at the port that is named, whatever ports and
+    containers it declares; and that others, and pods that have ended, are none."""
+    port = free_port()
+    job = dict(_jobs(pods={"web": PODS})["bookshop-web"])
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["shop-prod"]}}]
+    job["static_configs"] = [
+        _pod("10.0.0.1", "8000"),
+        _pod("10.0.0.1", "9000"),
+        _pod("fd00::7", ""),
+        _pod("10.0.0.3", "8000", pod_phase="Succeeded"),
+        _pod("10.0.0.4", "8000", pod_label_tier="aXb"),
+        _pod("10.0.0.5", "8000", pod_label_app_kubernetes_io_name="worker"),
+        _pod("10.0.0.6", "8000", pod_container_init="true"),
+    ]
+    (tmp_path / "prometheus.yml").write_text(to_yaml({"scrape_configs": [job]}), encoding="utf-8")
+    argv = [
+        *(str(executable("prometheus")), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=tmp_path, stdout=log, stderr=log)
+
+    def targets() -> list[dict[str, Any]]:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/targets", timeout=5)
+        except httpx.HTTPError:
+            return []
+        found: list[dict[str, Any]] = answer.json()["data"]["activeTargets"] if answer.status_code == 200 else []
+        return found
+
+    try:
+        found = eventually(targets, 40, "targets")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    common = {"app": "bookshop", "environment": "test", "job": "bookshop-web", "service": "web"}
+    pod = {"namespace": "shop-prod", "node": "n1", "pod": "web-75cb4df6c9-bk967"}
+    labels = {**common, **pod, "instance": "web-75cb4df6c9-bk967:8000"}
+
+    assert sorted((each["scrapeUrl"], each["labels"]) for each in found) == [
+        ("http://10.0.0.1:8000/metrics", labels),
+        ("http://[fd00::7]:8000/metrics", labels),
+    ]
+
+
+def test_beside_addresses() -> None:
+    """Proves that addresses and pods of one service are two jobs, each missed when nothing of it is left; and that a
+    path of the pods' own is asked for."""
+    both = _jobs(services={"web": ["web.shop-prod.svc:80"]}, pods={"web": {**PODS, "path": "/own"}})
+
+    assert {name: job["metrics_path"] for name, job in both.items()} == {
+        "bookshop-web": "/metrics",
+        "bookshop-web-pods": "/own",
+    }
+    assert "static_configs" in both["bookshop-web"]
+    assert "kubernetes_sd_configs" in both["bookshop-web-pods"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "pods", "said"),
+    [
+        (
+            "process",
+            {"web": PODS},
+            ": there are no pods on process (accepted: on kubernetes; services with addresses elsewhere)",
+        ),
+        ("kubernetes", {"api": PODS}, ".api: not a service of bookshop (accepted: web, worker)"),
+        (
+            "kubernetes",
+            {"web": {**PODS, "labels": {}}},
+            ".web.labels: nothing stands in it (accepted: at least 1)",
+        ),
+    ],
+)
+def test_mistakes(runtime: str, pods: Mapping[str, Any], said: str) -> None:
+    """Proves that pods where there are none, of an unknown service, or of any label at all are refused in one line."""
+    alerting = {} if runtime == "process" else ALERTING
+
+    assert complaint(runtime=runtime, systems={"bookshop": {**PROFILE, "pods": pods}}, alerting=alerting) == (
+        f"Pulumi.test.yaml: observability:settings.systems.bookshop.pods{said}"
+    )

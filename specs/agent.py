@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from specs import collector, log_files, sizing, telemetry
-from specs.discovery import NODE_NAMESPACE
-from specs.log_formats import FORMATS
+from specs import collector, log_files, pod_logs, sizing, telemetry
 from specs.monitoring import Alert, RuleGroup, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import COLLECTOR
@@ -35,14 +33,6 @@ HEALTH = 13133
 METRICS = 8888
 MEMORY = "256Mi"
 """What it has, unless the stack file says otherwise; its limiter follows."""
-LOGS = "/var/log/pods"
-"""Where kubelets keep what containers write, as <namespace>_<pod>_<uid>/<container>/<restarts>.log."""
-_OLDEST = "1h"
-"""How far behind the newest line of a stream Loki takes one: half of its `max_chunk_age`."""
-
-_LEVEL = r'(?:^|[\s{,"])level"?[=:]\s*"?(?P<level>[a-zA-Z]+)'
-_KLOG = r"^(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d"
-"""How parts of Kubernetes begin a line."""
 _RENAMED: Mapping[str, str] = {
     "namespace": "k8s.namespace.name",
     "pod": "k8s.pod.name",
@@ -87,78 +77,13 @@ def monitoring(context: Context) -> tuple[Monitoring, ...]:
         severity=Severity.WARNING,
         summary="The agent on {{ $labels.node }} reads no log of any pod",
         description="{{ $labels.instance }} has {{ $value }} files open: what containers of that node write is not kept.",
-        action=f"The agent's log says what it may not read. Kubelets keep the files below {LOGS}; a node that has them elsewhere needs a link there.",
+        action=f"The agent's log says what it may not read. Kubelets keep the files below {pod_logs.LOGS}, unless podLogsDir in a kubelet's configuration says otherwise.",
     )
     return (
         Monitoring(
             jobs=(context.job(NAME, METRICS, every_node=True),), groups=(RuleGroup(name=NAME, alerts=(alert,)),)
         ),
     )
-
-
-def _pods(context: Context) -> dict[str, Any]:
-    """Follows the output of every container of the node but the agent's own, which would be told of itself forever."""
-    own = f"{context.settings.kubernetes.namespace}{NODE_NAMESPACE}_{NAME}-*"
-    json = [
-        # A pod is what its labels say, whatever it writes.
-        {"if": _IS_JSON, **step}
-        for step in FORMATS["json"].operators
-        if step.get("to") != 'resource["service.name"]'
-    ]
-    return {
-        # Also the one that was rotated last: it may have lines that are unread.
-        "include": [f"{LOGS}/*/*/*.log", f"{LOGS}/*/*/*.log.????????-??????"],
-        "exclude": [f"{LOGS}/{own}/*/*"],
-        "include_file_path": True,
-        "start_at": "beginning",
-        "storage": "file_storage",
-        "poll_interval": "1s",
-        # A line that the runtime cut may end anywhere.
-        "preserve_trailing_whitespaces": True,
-        # What is not taken, for want of memory, is read again.
-        "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
-        "operators": [
-            {"type": "container"},
-            {"type": "filter", "expr": f'timestamp < now() - duration("{_OLDEST}")'},
-            {
-                # What is indented belongs to the line above: frames of a traceback.
-                "type": "recombine",
-                "combine_field": "body",
-                "is_first_entry": r'body matches "^[^\\s]"',
-                "source_identifier": 'attributes["log.file.path"]',
-                "force_flush_period": "1s",
-                "max_log_size": "1MiB",
-            },
-            *json,
-            {
-                "type": "regex_parser",
-                "if": f"attributes.level == nil and body matches {_quoted(_LEVEL)}",
-                "regex": _LEVEL,
-                "on_error": "send_quiet",
-                "severity": {"parse_from": "attributes.level", "overwrite_text": True},
-            },
-            {
-                "type": "regex_parser",
-                "if": f"attributes.level == nil and body matches {_quoted(_KLOG)}",
-                "regex": _KLOG,
-                "on_error": "send_quiet",
-                "severity": {
-                    "parse_from": "attributes.level",
-                    "mapping": {"info": "I", "warn": "W", "error": "E", "fatal": "F"},
-                },
-            },
-            {"type": "remove", "if": "attributes.logtag != nil", "field": "attributes.logtag"},
-        ],
-    }
-
-
-def _quoted(pattern: str) -> str:
-    """A pattern as a text of the collector's expressions."""
-    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped.replace("?P<level>", "")}"'
-
-
-_IS_JSON = 'body matches "^[ \\t]*{"'
 
 
 def _of_pods() -> dict[str, Any]:
@@ -215,7 +140,7 @@ def _named() -> list[dict[str, str]]:
 
 def configuration(context: Context) -> dict[str, Any]:
     """`agent.yml` as a value."""
-    files = {"file_log/pods": _pods(context), **log_files.of_settings(context)}
+    files = {"file_log/pods": pod_logs.receiver(context, NAME), **log_files.of_settings(context)}
     return {
         "extensions": {
             "health_check": {"endpoint": context.addresses.listen(HEALTH)},
@@ -284,7 +209,7 @@ def workloads(context: Context) -> tuple[Workload, ...]:
             resources=Resources(memory=MEMORY, cpu="100m"),
             extras=(
                 EveryNode(),
-                HostPaths(((LOGS, LOGS),)),
+                HostPaths(((pod_logs.LOGS, pod_logs.LOGS),)),
                 *log_files.host_paths(context),
                 NodeData(f"/var/lib/{namespace}-{NAME}"),
                 Identity(),

@@ -112,6 +112,20 @@ def _of_traces(context: Context) -> dict[str, Any]:
     }
 
 
+def _senders(context: Context) -> dict[str, Any]:
+    """Tells metrics of an application's replicas apart where it does not do so itself: on a cluster, by the address that
+    they come from. They would be one series otherwise, whose counters jump."""
+    if not context.on_cluster:
+        return {}
+    address = "k8s.pod.ip"
+    named = {"key": "service.instance.id", "from_attribute": address, "action": "insert"}
+    return {
+        # The address of the connection alone: nobody is asked about the pod.
+        "k8s_attributes": {"passthrough": True},
+        "resource/instance": {"attributes": [named, {"key": address, "action": "delete"}]},
+    }
+
+
 def _processors(context: Context) -> dict[str, Any]:
     settings = context.settings
     asked = settings.traces.sampling
@@ -128,6 +142,7 @@ def _processors(context: Context) -> dict[str, Any]:
                 {"key": "app", "from_attribute": "service.name", "action": "insert"},
             ]
         },
+        **_senders(context),
         "transform/logs": _transform((*log_files.in_seconds(context), *NORMAL)),
         **({sampling.PROCESSOR: sampling.processor(asked)} if asked and not sampling.apart(context) else {}),
     }
@@ -191,7 +206,7 @@ def configuration(context: Context) -> dict[str, Any]:
                 **_of_traces(context),
                 "metrics": {
                     "receivers": ["otlp", "span_metrics"],
-                    "processors": ["memory_limiter", "resource", "batch"],
+                    "processors": ["memory_limiter", *_senders(context), "resource", "batch"],
                     "exporters": list(_to_prometheus(context)),
                 },
                 **({} if feed.instead(context) else {"logs": {**logs, "exporters": ["otlp_http/loki"]}}),

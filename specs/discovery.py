@@ -173,6 +173,7 @@ def scrape(job: ScrapeJob) -> dict[str, Any]:
     }
     return {
         **({"honor_labels": True} if found.honor_labels else {}),
+        **({"track_timestamps_staleness": True} if found.dated else {}),
         **(token if found.by_token else {}),
         "kubernetes_sd_configs": [{"role": found.role, **names}],
         "relabel_configs": [*(dict(step) for step in found.relabel), *fixed],

@@ -105,6 +105,14 @@ def configuration(context: Context) -> dict[str, Any]:
     }
 
 
+def left_out(context: Context) -> tuple[str, ...]:
+    """What is asked for, and not done by Jaeger."""
+    store = context.settings.traces.store
+    if store not in {"elasticsearch", "opensearch"}:
+        return ()
+    return (f"retention.traces: not applied in {store}, where Jaeger deletes nothing (docs/traces.md has what does)",)
+
+
 def workload(context: Context) -> Workload:
     """Jaeger with its page: one process on badger, or any number that share a store which exists elsewhere."""
     own = context.settings.traces.store == "badger"

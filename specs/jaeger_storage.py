@@ -44,7 +44,7 @@ def _login(traces: Traces, password: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _search(traces: Traces, hours: str) -> dict[str, Any]:
-    """An index for each day, which Jaeger makes and never deletes (docs/kubernetes.md)."""
+    """An index for each day, which Jaeger makes and never deletes (docs/traces.md)."""
     return {
         "server_urls": list(traces.servers),
         **_login(traces, {"password_file": f"{CONFIG}/{_PASSWORD}"}),

@@ -26,9 +26,9 @@ __all__ = [
 
 _SUMMARY: dict[Target, str] = {
     "all": "stores and queries logs",
-    "read": "answers queries of logs",
+    "read": "answers queries of logs, and evaluates rules on them",
     "write": "takes log lines in",
-    "backend": "looks after the index of logs, and evaluates rules on them",
+    "backend": "looks after the index of logs, and shares out queries and rules",
 }
 _VOLUME: dict[Target, Volume | None] = {
     "all": Volume("20Gi"),

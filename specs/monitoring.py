@@ -110,6 +110,8 @@ class Discovery:
     """What the target's certificate is for, where that is not its address."""
     verified: bool = True
     """Whether the target's certificate must be of the cluster's authority."""
+    dated: bool = False
+    """Whether samples bear times of their own; their series then end, too, when they are told no more."""
     honor_labels: bool = False
     """Whether labels of the samples win over those of the target."""
 

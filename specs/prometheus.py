@@ -1,9 +1,9 @@
 """Prometheus: scrapes, stores and evaluates; how many of it, and what they send elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from specs import alertmanager, console, discovery, links, prometheus_alerts, sizing, thanos
+from specs import alertmanager, console, discovery, links, prometheus_alerts, remote_write, sizing, thanos
 from specs.model import size_bytes
 from specs.monitoring import RuleGroup, ScrapeJob, rule_files, to_yaml
 from specs.part import Context, Monitoring
@@ -23,7 +23,6 @@ from specs.workload import (
     Registry,
     Reload,
     Resources,
-    SecretRef,
     Volume,
     Workload,
 )
@@ -46,8 +45,6 @@ __all__ = [
 PORT = 9090
 _WHOLE = frozenset({NAME, alertmanager.NAME, *thanos.JOBS})
 """Jobs that the first shard scrapes alone: what the rules are about that each Prometheus evaluates itself."""
-_REMOTE_LOGIN = "secrets/remote-write"
-"""Password or token of the store that samples are sent to, below the configuration."""
 
 
 def shards(context: Context) -> tuple[str, ...]:
@@ -76,12 +73,18 @@ def receivers(context: Context) -> tuple[str, ...]:
 def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
     """How Prometheus is watched, and Thanos, and through them everything that `jobs` scrape."""
     long_term = thanos.monitoring(context, shards(context))
-    names = sorted({*(job.name for job in (*jobs, *long_term.jobs) if not job.through), NAME})
+    # A cluster may have no application that asks to be scraped.
+    must = (job.name for job in (*jobs, *long_term.jobs) if not job.through and job.name != APPLICATIONS)
+    names = sorted({*must, NAME})
+    ruler = thanos.RULER if thanos.has_ruler(context) else ""
     fleeting = [job.name for job in jobs if job.fleeting]
-    sent = (prometheus_alerts.remote_write(),) if context.settings.remote_write else ()
     return Monitoring(
         jobs=(thanos.pods_of(context, NAME, shards(context), PORT), *long_term.jobs),
-        groups=(*prometheus_alerts.groups(names, fleeting), *sent, *long_term.groups),
+        groups=(
+            *prometheus_alerts.groups(names, fleeting, ruler=ruler),
+            *remote_write.groups(context),
+            *long_term.groups,
+        ),
     )
 
 
@@ -146,38 +149,6 @@ def _alerting(context: Context) -> dict[str, Any]:
     }
 
 
-def _remote_write(context: Context) -> dict[str, Any]:
-    """Where every sample is sent as well."""
-    remote = context.settings.remote_write
-    if remote is None:
-        return {}
-    login: dict[str, Any] = {}
-    if remote.token:
-        login = {"authorization": {"credentials_file": _REMOTE_LOGIN}}
-    elif remote.password:
-        login = {"basic_auth": {"username": remote.username, "password_file": _REMOTE_LOGIN}}
-    spec = {
-        "url": remote.url,
-        "name": "remote",
-        **({"headers": {"X-Scope-OrgID": remote.tenant}} if remote.tenant else {}),
-        **login,
-        "send_exemplars": True,
-        "queue_config": {
-            # A store that is busy says so, and gets it later.
-            "retry_on_http_429": True,
-            "max_shards": 50,
-            "max_backoff": "30s",
-        },
-    }
-    return {"remote_write": [spec]}
-
-
-def _login(context: Context) -> Mapping[str, SecretRef]:
-    remote = context.settings.remote_write
-    secret = (remote.token or remote.password) if remote else None
-    return {_REMOTE_LOGIN: secret.ref} if secret else {}
-
-
 def configuration(context: Context, jobs: Sequence[ScrapeJob], shard: int = 0) -> dict[str, Any]:
     """`prometheus.yml` of a shard as a value."""
     settings = context.settings
@@ -232,7 +203,7 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob], shard: int = 0) -
             "exemplars": {"max_exemplars": 100000},
         },
         "scrape_configs": scrapes,
-        **_remote_write(context),
+        **remote_write.spec(context),
     }
 
 
@@ -298,7 +269,7 @@ def workload(  # noqa: PLR0913 - what a Prometheus is made of
             *([f"--storage.tsdb.delay-compact-file.path={thanos.UPLOADED}"] if uploads else []),
         ),
         files=files,
-        secrets=_login(context),
+        secrets=remote_write.login(context),
         probe=Probe(port="http", path="/-/ready", start_seconds=300),
         checks=(Check(("promtool", "check", "config", "prometheus.yml")),),
         reload=Reload(

@@ -13,8 +13,10 @@ APPLICATIONS = "applications"
 _WHO = "app, environment, service"
 
 
-def groups(names: Sequence[str], fleeting: Sequence[str] = ()) -> tuple[RuleGroup, ...]:
-    """The alerts; `names` are the jobs that must have targets, `fleeting` those whose targets may go by themselves."""
+def groups(names: Sequence[str], fleeting: Sequence[str] = (), *, ruler: str = "") -> tuple[RuleGroup, ...]:
+    """The alerts; `names` are the jobs that must have targets, `fleeting` those whose targets may go by themselves.
+    `ruler` is the job of another program that evaluates rules, and has alerts of its own about them."""
+    evaluated = f'{{job!="{ruler}"}}' if ruler else ""
     lasting = f'{{job!~"{"|".join(fleeting)}"}}' if fleeting else ""
     return (
         RuleGroup(
@@ -139,7 +141,7 @@ and on ({_WHO}) ALERTS{{alertname="ServiceDown", alertstate="firing"}}""",
                 ),
                 Alert(
                     name="PrometheusRuleFailures",
-                    expr="increase(prometheus_rule_evaluation_failures_total[5m]) > $threshold",
+                    expr=f"increase(prometheus_rule_evaluation_failures_total{evaluated}[5m]) > $threshold",
                     threshold=0,
                     for_="5m",
                     severity=Severity.CRITICAL,
@@ -314,42 +316,6 @@ sum by (app, environment, service, instance) (rate(prometheus_http_requests_tota
                     description="{{ $value | humanizePercentage }} of the requests fail (limit $threshold): dashboards have holes.",
                     action="Queries that take too long or too much memory are the usual reason: look for a dashboard over a long time.",
                 ),
-            ),
-        ),
-    )
-
-
-def remote_write() -> RuleGroup:
-    """The alerts about samples that are sent to another store."""
-    return RuleGroup(
-        name="remote-write",
-        alerts=(
-            Alert(
-                name="PrometheusRemoteWriteFailing",
-                expr="""
-sum by (app, environment, service, instance, url) (rate(prometheus_remote_storage_samples_failed_total[15m]))
-/ (sum by (app, environment, service, instance, url) (rate(prometheus_remote_storage_samples_total[15m])) > 0)
-> $threshold""",
-                threshold=0.01,
-                for_="15m",
-                severity=Severity.CRITICAL,
-                summary="Samples do not reach {{ $labels.url }}",
-                description="{{ $value | humanizePercentage }} of the samples that {{ $labels.instance }} sends are refused for good (limit $threshold).",
-                action="Prometheus' log has the answer it got: a login that ended, a tenant's limit of series, or samples that are too old. What is refused is lost there; this Prometheus still has it.",
-            ),
-            Alert(
-                name="PrometheusRemoteWriteBehind",
-                # What is sent is read back from the write-ahead log, which is cut after about two hours.
-                expr="""
-max_over_time(prometheus_remote_storage_queue_highest_timestamp_seconds[5m])
-- max_over_time(prometheus_remote_storage_queue_highest_sent_timestamp_seconds[5m])
-> $threshold""",
-                threshold=300,
-                for_="15m",
-                severity=Severity.WARNING,
-                summary="{{ $labels.url }} gets samples late",
-                description="The newest sample it has from {{ $labels.instance }} is {{ $value | humanizeDuration }} old (limit $threshold s); after about two hours samples are lost.",
-                action="See whether it answers slowly or not at all (prometheus_remote_storage_sent_batch_duration_seconds), and whether its limits let so many samples through.",
             ),
         ),
     )

@@ -401,7 +401,8 @@ class Ingress(Model):
     annotations: Mapping[str, str] = Field(default_factory=dict[str, str])
     """For cert-manager and the like, on each Ingress or route."""
     users: Secret | None = None
-    """htpasswd lines of who may open the parts that have no login of their own; the controller is ingress-nginx."""
+    """htpasswd lines of who may open the parts that have no login of their own, for controllers that read ingress-nginx'
+    annotations (docs/network.md)."""
     guard: Mapping[str, str] = Field(default_factory=dict[str, str])
     """Further annotations of the parts that have no login of their own, by which the controller asks people who they
     are: oauth2-proxy's address, a middleware."""
@@ -668,7 +669,7 @@ class Replicas(Model):
     alertmanager: _Replicas = None
     """They gossip."""
     loki: _Replicas = None
-    """More than one need object_storage."""
+    """One, or at least three, which need object_storage."""
     collector: _Replicas = None
     """Of the gateway; the agent is on every node anyhow."""
     jaeger: _Replicas = None
@@ -884,6 +885,15 @@ class Settings(Model):
             for key, asked in (("elk", self.elk is not None), ("errors", self.errors.to == "glitchtip")):
                 if asked:
                     raise problem_at("does not run on process (accepted: on docker, kubernetes)", key)
+        return self
+
+    @model_validator(mode="after")
+    def _uploaded_in_time(self) -> "Settings":
+        # A block is whole after two hours, or three, and a bucket may be away for a while.
+        if self.thanos and seconds(self.retention.metrics) < seconds("12h"):
+            kept = self.retention.metrics
+            words = f'"{kept}" may end before a block is uploaded (accepted: at least 12h with thanos)'
+            raise problem_at(words, "retention", "metrics")
         return self
 
     @model_validator(mode="after")

@@ -247,7 +247,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     settings = settings.model_copy(update={"log_files": (*settings.log_files, *system.log_files(systems))})
     context = Context(settings=settings, addresses=addresses(settings), file=file, scale=scale.of(settings, file=file))
     exporting = _exporters(context, systems)
-    left_out: list[str] = [*agent.left_out(context)]
+    left_out: list[str] = [*agent.left_out(context), *jaeger.left_out(context)]
     for name, found in list(exporting.items()):
         missing = sorted({workload.program.binary for workload in found.workloads} & absent)
         if missing:

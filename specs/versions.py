@@ -56,6 +56,13 @@ TABLE = (
         source="https://github.com/prometheus/prometheus/pull/19134",
     ),
     Refused(
+        program="thanos",
+        versions="<0.41",
+        kind="unfit",
+        why="refuses a Prometheus that joins blocks once they are uploaded",
+        source="https://github.com/thanos-io/thanos/pull/8582",
+    ),
+    Refused(
         program="alertmanager",
         versions="<0.33",
         kind="unfit",

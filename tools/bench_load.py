@@ -5,7 +5,6 @@ docs/sizing.md compares what is found here with the constants of `specs/sizing.p
 
 import json
 import os
-import random
 import re
 import subprocess
 import tempfile
@@ -20,9 +19,6 @@ from typing import Any
 
 import httpx
 import psutil
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from prometheus_client.parser import text_string_to_metric_families
 
 from processes.home import Home
@@ -33,6 +29,7 @@ from specs.settings import KEY, Settings
 from specs.stack import Stack, build
 from tools.bench_programs import free_offset, running
 from tools.bench_report import BenchError, Measured
+from tools.bench_telemetry import PER_TARGET, lines_request, page, spans_request, values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +55,9 @@ PARTS = (prometheus.NAME, loki.NAME, jaeger.NAME, collector.NAME)
 _SETTLE_SECONDS = 45.0
 _MEASURE_SECONDS = 45.0
 _FLUSH_SECONDS = 20.0
-_PER_TARGET = 5_000
 _BLOCK_SERIES = 1_000
 _BLOCK_SECONDS = 120.0
 _BATCH_SECONDS = 0.5
-_SERVICES = 20
-_SPANS_OF_A_TRACE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,100 +74,11 @@ def settings(offset: int) -> dict[str, Any]:
     return {"environment": "bench", "cluster": "bench", "runtime": "process", "port_offset": offset}
 
 
-# What is sent is as uneven as real telemetry, and always the same.
-_CHANCE = random.Random(1)  # noqa: S311 - no secret
-
-
-def page(target: int, turn: int) -> bytes:
-    """What a target of `_PER_TARGET` series answers on its scrape number `turn`: counters that grow, and gauges."""
-    lines: list[str] = []
-    for number in range(_PER_TARGET):
-        value = turn * (number % 97) + number if number % 5 else _CHANCE.random()
-        lines.append(
-            f'bench_metric_{number % 50}{{handler="/api/v1/things/{number // 50}",method="GET",zone="zone-{target}"}}'
-            f" {value}\n"
-        )
-    return "".join(lines).encode()
-
-
-def line(number: int) -> str:
-    """A log line as applications write them."""
-    return json.dumps(
-        {
-            "level": "info",
-            "message": "request served",
-            "path": f"/api/v1/things/{number % 1000}",
-            "method": "GET",
-            "status": 200 if number % 50 else 500,
-            "duration": round(_CHANCE.expovariate(1 / 30), 3),
-            "user": _CHANCE.randrange(10_000),
-            "request_id": _CHANCE.randbytes(8).hex(),
-        }
-    )
-
-
-def _label(key: str, value: str) -> KeyValue:
-    made = KeyValue(key=key)
-    made.value.string_value = value
-    return made
-
-
-def lines_request(count: int, first: int, now: int) -> tuple[bytes, int]:
-    """An OTLP message of `count` lines, and how many bytes of lines are in it."""
-    request, sent = ExportLogsServiceRequest(), 0
-    for service in range(min(_SERVICES, count)):
-        found = request.resource_logs.add()
-        found.resource.attributes.append(_label("service.name", f"service-{service}"))
-        scope = found.scope_logs.add()
-        for number in range(service, count, _SERVICES):
-            text = line(first + number)
-            record = scope.log_records.add(time_unix_nano=now + number, severity_text="INFO")
-            record.body.string_value = text
-            sent += len(text)
-    return request.SerializeToString(), sent
-
-
-def spans_request(count: int, now: int) -> bytes:
-    """An OTLP message of `count` spans in traces of ten, each with eight attributes."""
-    request = ExportTraceServiceRequest()
-    for start in range(0, count, _SPANS_OF_A_TRACE):
-        trace = _CHANCE.randbytes(16)
-        found = request.resource_spans.add()
-        found.resource.attributes.append(_label("service.name", f"service-{start // _SPANS_OF_A_TRACE % _SERVICES}"))
-        scope = found.scope_spans.add()
-        parent = b""
-        for number in range(start, min(start + _SPANS_OF_A_TRACE, count)):
-            own = _CHANCE.randbytes(8)
-            span = scope.spans.add(
-                trace_id=trace,
-                span_id=own,
-                parent_span_id=parent,
-                name=f"GET /things/{number % 40}",
-                kind=2,
-                start_time_unix_nano=now,
-                end_time_unix_nano=now + _CHANCE.randrange(1_000_000, 100_000_000),
-            )
-            span.attributes.extend(
-                [
-                    _label("http.request.method", "GET"),
-                    _label("http.route", f"/things/{number % 40}"),
-                    _label("http.response.status_code", "200"),
-                    _label("server.address", "shop.example.com"),
-                    _label("url.path", f"/things/{_CHANCE.randrange(10_000)}"),
-                    _label("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)"),
-                    _label("network.protocol.version", "1.1"),
-                    _label("request.id", _CHANCE.randbytes(8).hex()),
-                ]
-            )
-            parent = parent or own
-    return request.SerializeToString()
-
-
 @contextmanager
 def _targets(count: int, registry: Path) -> Generator[None]:
     """Targets with `count` series together, registered with Prometheus."""
     pages = {
-        (target, turn): page(target, turn) for target in range(count // _PER_TARGET) for turn in range(3)
+        (target, turn): page(target, turn) for target in range(count // PER_TARGET) for turn in range(3)
     }  # made beforehand, so that the load is the parts' own
 
     class Handler(BaseHTTPRequestHandler):
@@ -196,7 +101,7 @@ def _targets(count: int, registry: Path) -> Generator[None]:
                 "targets": [f"127.0.0.1:{server.server_port}"],
                 "labels": {"__metrics_path__": f"/{target}/metrics", "app": "bench", "service": f"target-{target}"},
             }
-            for target in range(count // _PER_TARGET)
+            for target in range(count // PER_TARGET)
         ]
         beside = registry / "scrape" / "bench.new"
         beside.write_text(json.dumps(groups), encoding="utf-8")
@@ -357,7 +262,7 @@ def block(directory: Path) -> float:
             for number in range(_BLOCK_SERIES // 2):
                 labels = f'{{handler="/api/v1/things/{number}",method="GET",instance="10.0.0.{number % 50}:8000"}}'
                 file.writelines(
-                    f"{name}{labels} {value} {start + turn * 15}\n" for turn, value in enumerate(_values(kind, number))
+                    f"{name}{labels} {value} {start + turn * 15}\n" for turn, value in enumerate(values(kind, number))
                 )
         file.write("# EOF\n")
     argv = [str(executable("promtool")), "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text)]
@@ -368,17 +273,6 @@ def block(directory: Path) -> float:
         raise BenchError(f"promtool cannot make a block: {done.stderr.strip()}")
     metas = [json.loads(meta.read_text(encoding="utf-8")) for meta in (directory / "blocks").glob("*/meta.json")]
     return disk(directory / "blocks") / sum(int(meta["stats"]["numSamples"]) for meta in metas)
-
-
-def _values(kind: str, number: int) -> Iterator[float]:
-    """Two hours of a series: one counter in four stands still, and a gauge has its value for a while."""
-    value = float(number)
-    for turn in range(480):
-        if kind == "counter" and number % 4:
-            value += _CHANCE.randrange(0, 3 * (number % 10 + 1))
-        elif kind == "gauge" and turn % (number % 7 + 1) == 0:
-            value = round(_CHANCE.uniform(0, 100), number % 3)
-        yield value
 
 
 def _of_stored(found: Mapping[str, float], sample: float) -> Iterator[Measured]:

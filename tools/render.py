@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from specs.flows import flows
 from specs.model import SettingsError
 from specs.outputs import readable
 from specs.settings import RuntimeKind
@@ -86,9 +87,15 @@ def inventory(stack: Stack) -> dict[str, Any]:
         "route": routing["route"],
         "receivers": [receiver["name"] for receiver in routing["receivers"]],
         "dashboards": sorted(stack.dashboards),
+        **({"flows": _flows(stack)} if stack.context.on_cluster else {}),
         "secrets": sorted(ref.key for ref in stack.secrets()),
         "outputs": readable(stack.outputs(home="<home>" if stack.context.on_one_machine else "")),
     }
+
+
+def _flows(stack: Stack) -> list[str]:
+    """Who may dial whom."""
+    return [f"{flow.source} → {flow.target}: {', '.join(map(str, flow.ports))}" for flow in flows(stack)]
 
 
 def write(stack: Stack, out: Path) -> int:

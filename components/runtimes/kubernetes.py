@@ -64,8 +64,11 @@ class KubernetesRuntime:
             return None
         return scheduling.PriorityClass(
             "priority",
-            # Of the whole cluster, so the namespace tells stacks apart.
-            metadata=meta.ObjectMetaArgs(name=self._namespace, labels=part_of(self._namespace)),
+            # Of the whole cluster, so the namespace tells stacks apart. A class never changes its value, so another
+            # value is another class.
+            metadata=meta.ObjectMetaArgs(
+                name=f"{self._namespace}-{self._settings.priority}", labels=part_of(self._namespace)
+            ),
             value=self._settings.priority,
             description="What watches applications outlives them when a node runs out of room.",
         )

@@ -47,6 +47,7 @@ def _kubelet(context: Context, reached: Reach, name: str, path: str, drop: tuple
             by_token=True,
             rights=(ApiRule(resources=("nodes/metrics",), verbs=_GET),),
             verified=reached.verified_kubelets,
+            dated=name == CONTAINERS,
         ),
         fleeting=True,
     )

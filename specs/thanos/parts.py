@@ -1,6 +1,7 @@
 """Thanos' programs: one query over every Prometheus, and over blocks in object storage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from specs import alertmanager, object_storage
 from specs.monitoring import RuleGroup, rule_files, to_yaml
@@ -70,8 +71,8 @@ def sidecar(context: Context, port: int) -> Workload:
         environment=object_storage.environment(context),
         files=object_storage.bucket(context),
         secrets=object_storage.credentials(context),
-        # Ready once its Prometheus is, which may have much to read first.
-        probe=Probe(port="sidecar-http", path="/-/ready", start_seconds=330),
+        # Not whether it is ready: that says whether its Prometheus is, which it can wait for without being started anew.
+        probe=Probe(port="sidecar-http", path="/-/healthy"),
         resources=Resources(memory="512Mi", cpu="50m"),
     )
 
@@ -131,7 +132,7 @@ def _frontend(context: Context) -> Workload:
         name=names.FRONTEND,
         program=context.program(THANOS),
         summary="splits long queries into days, and remembers the answers",
-        ports=(_HTTP,),
+        ports=(replace(_HTTP, published=True),),
         args=(
             "query-frontend",
             _http(context),

@@ -210,6 +210,17 @@ sum by ({_BY}) (rate(prometheus_rule_evaluation_failures_total{{job="{names.RULE
         action="Its log has the answers of query. It takes no partial answers: one store that query knows and cannot reach is enough (ThanosStoresMissing).",
     )
     yield Alert(
+        name="ThanosRulesFailing",
+        # When a Prometheus goes away, evaluations fail until queries notice; a rollout may take several at a time.
+        expr=f'increase(prometheus_rule_evaluation_failures_total{{job="{names.RULER}"}}[5m]) > $threshold',
+        threshold=0,
+        for_="20m",
+        severity=Severity.CRITICAL,
+        summary="Rules of {{ $labels.rule_group }} cannot be evaluated",
+        description="{{ $value | humanize }} evaluations failed in 5 minutes: alerts of that group are blind.",
+        action="Open the rules of the ruler's page: the last error stands beside each. A query that takes too long over all shards is the usual reason for some that always fail.",
+    )
+    yield Alert(
         name="ThanosRulerLosesAlerts",
         expr="increase(thanos_alert_queue_alerts_dropped_total[10m]) + increase(thanos_alert_sender_alerts_dropped_total[10m]) > $threshold",
         threshold=0,

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.place import KUBECONFIG, claimed, holder
+from tests.cluster.place import Place
 from tests.kubernetes.control_plane import NotStartedError
 
+_PLACE = Place("cluster")
 _UP_SECONDS = 240
 _DOWN_SECONDS = 90
 _LOG = Path(tempfile.gettempdir()) / "observability-cluster.log"
@@ -28,9 +29,10 @@ def _serve(hours: float) -> int:
     signal.signal(signal.SIGTERM, _end)
     until = time.monotonic() + hours * 3600
     try:
-        with claimed() as place, Cluster.running(place / "cluster") as cluster:
-            shutil.copy(cluster.control.kubeconfig(), KUBECONFIG.with_suffix(".new"))
-            KUBECONFIG.with_suffix(".new").rename(KUBECONFIG)
+        with _PLACE.claimed(), Cluster.running(_PLACE) as cluster:
+            # In one step: whoever waits for it reads all of it.
+            shutil.copy(cluster.control.kubeconfig(), made := _PLACE.directory / "kubeconfig.new")
+            made.rename(_PLACE.kubeconfig)
             while time.monotonic() < until and Path(f"/proc/{cluster.first}").exists():
                 time.sleep(1)
     except NotStartedError as problem:
@@ -40,7 +42,9 @@ def _serve(hours: float) -> int:
 
 
 def _up(hours: float) -> int:
-    if holder() is None:
+    if _PLACE.holder() is None:
+        # One that was killed left its own.
+        _PLACE.kubeconfig.unlink(missing_ok=True)
         with _LOG.open("wb") as log:
             server = subprocess.Popen(
                 [sys.executable, "-m", "tests.cluster", "serve", "--hours", str(hours)],
@@ -51,7 +55,7 @@ def _up(hours: float) -> int:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _UP_SECONDS
-        while not KUBECONFIG.exists() or holder() != server.pid:
+        while not _PLACE.kubeconfig.exists() or _PLACE.holder() != server.pid:
             if server.poll() is not None or time.monotonic() > deadline:
                 print(f"the cluster did not start:\n{_LOG.read_text(encoding='utf-8')[-4000:]}", file=sys.stderr)
                 server.terminate()
@@ -61,20 +65,20 @@ def _up(hours: float) -> int:
 
 
 def _kubeconfig() -> int:
-    if holder() is None or not KUBECONFIG.exists():
+    if _PLACE.holder() is None or not _PLACE.kubeconfig.exists():
         print("there is no cluster (python -m tests.cluster up)", file=sys.stderr)
         return 1
-    print(KUBECONFIG)
+    print(_PLACE.kubeconfig)
     return 0
 
 
 def _down() -> int:
-    process = holder()
+    process = _PLACE.holder()
     if process is None:
         return 0
     os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_SECONDS
-    while holder() is not None:
+    while _PLACE.holder() is not None:
         if time.monotonic() > deadline:
             print(f"process {process} does not end", file=sys.stderr)
             return 1

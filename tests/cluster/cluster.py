@@ -10,12 +10,15 @@ from typing import Any
 
 import yaml
 
-from tests.cluster import node
+from tests.cluster import node, policies
 from tests.cluster.images import DNS, registry
 from tests.cluster.network import Network, linked
+from tests.cluster.place import Place
 from tests.kubernetes.control_plane import ControlPlane, NotStartedError, Options, free_port, started
 from tools import native
 
+API_PORT = 6443
+"""Where clusters have it, and policies expect it."""
 VOLUMES = 24
 """How many claims of volumes the cluster can serve."""
 _READY_SECONDS = 120
@@ -49,21 +52,23 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def running(cls, directory: Path) -> "Generator[Cluster]":
-        """Start everything below `directory`, which must not exist; end it all afterwards.
+    def running(cls, place: Place) -> "Generator[Cluster]":
+        """Start everything in a place that is claimed; end it all afterwards.
 
         Raises NotStartedError with what did not start.
         """
-        directory.mkdir(parents=True, mode=0o755)
-        network = Network.free()
+        network, directory = Network.free(), place.directory
         with ExitStack() as parts:
-            parts.enter_context(linked(network))
+            parts.enter_context(linked(network, place.link))
             images = parts.enter_context(registry(directory / "registry", network.machine))
-            options = Options(address=network.machine, service_network=str(network.services), users=_USERS)
+            options = Options(
+                address=network.machine, port=API_PORT, service_network=str(network.services), users=_USERS
+            )
             control = parts.enter_context(ControlPlane.running(directory / "control", options))
             for name, command in _managers(control).items():
                 parts.enter_context(started(command, directory / f"{name}.log"))
-            first = parts.enter_context(node.running(control, network, directory / "node", images))
+            first = parts.enter_context(node.running(control, network, place, images))
+            parts.enter_context(policies.enforced(control, network, first))
             cluster = cls(control, network, first)
             cluster.apply([*_dns(network), *_volumes(directory / "volumes")])
             cluster.wait("node", node.NAME, "Ready", log=directory / "node" / "kubelet.log")

@@ -9,9 +9,6 @@ from ipaddress import IPv4Network
 
 from tests.kubernetes.control_plane import NotStartedError
 
-LINK = "obs-cluster"
-"""The machine's end of the link; the node's is `<this>-in`."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
@@ -62,17 +59,18 @@ class Network:
 
 
 @contextmanager
-def linked(network: Network) -> Generator[None]:
-    """The machine's end of the link, with routes over it; also removes one that was left behind."""
-    ip("link", "delete", LINK, check=False)
-    ip("link", "add", LINK, "type", "veth", "peer", "name", f"{LINK}-in")
+def linked(network: Network, link: str) -> Generator[None]:
+    """The machine's end of the link, with routes over it, and `<link>-in`, which is the node's; also removes one that
+    was left behind."""
+    ip("link", "delete", link, check=False)
+    ip("link", "add", link, "type", "veth", "peer", "name", f"{link}-in")
     try:
-        ip("address", "add", f"{network.machine}/30", "dev", LINK)
-        ip("link", "set", LINK, "up")
+        ip("address", "add", f"{network.machine}/30", "dev", link)
+        ip("link", "set", link, "up")
         yield
     finally:
         # Its other end, and the routes, go with it.
-        ip("link", "delete", LINK, check=False)
+        ip("link", "delete", link, check=False)
 
 
 def ip(*words: str, check: bool = True) -> None:

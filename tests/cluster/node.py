@@ -18,9 +18,11 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.cgroups import make, remove
 from tests.cluster.images import POD
 from tests.cluster.inside import Plan
-from tests.cluster.network import LINK, Network, ip
+from tests.cluster.network import Network, ip
+from tests.cluster.place import Place
 from tests.kubernetes.control_plane import ControlPlane, NotStartedError, started
 from tools import native
 
@@ -28,9 +30,6 @@ NAME = "node"
 USER = f"system:node:{NAME}"
 PROXY = "system:kube-proxy"
 DOMAIN = "cluster.local"
-CGROUP = "/observability-cluster"
-"""Above every container of the node, in each hierarchy."""
-_CGROUPS = Path("/sys/fs/cgroup")
 _NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 _COVERED = ("/run", "/var/lib", "/var/log")
 _STOP_SECONDS = 30
@@ -40,18 +39,19 @@ _CNI_VERSION = "1.0.0"
 
 
 @contextmanager
-def running(control: ControlPlane, network: Network, directory: Path, registry: str) -> Generator[int]:
-    """A node that registers itself with `control` and pulls every image from `registry`; `linked` is around it.
+def running(control: ControlPlane, network: Network, place: Place, registry: str) -> Generator[int]:
+    """A node that registers itself with `control` and pulls every image from `registry`. The link of
+    `place` is up already (`linked`).
 
     Yields the id of the process in whose namespaces it is. Raises NotStartedError with what it said.
     """
+    directory = place.directory / "node"
     directory.mkdir()
-    plan = _plan(control, network, directory, registry)
+    plan = _plan(control, network, place, registry)
     (directory / "plan.json").write_text(json.dumps(dataclasses.asdict(plan)), encoding="utf-8")
-    remove_cgroups()
-    for top in _hierarchies():
-        # Before kubelet starts: it watches what is below, and does not see it appear.
-        (top / CGROUP.strip("/")).mkdir()
+    remove(place.cgroup)
+    # Before kubelet starts: it watches what is below, and does not see it appear.
+    make(place.cgroup)
     command = [
         # What starts it may be killed; it may not stay then.
         *("setpriv", "--pdeathsig", "KILL", "unshare", *_NAMESPACES, "--propagation", "slave"),
@@ -63,7 +63,7 @@ def running(control: ControlPlane, network: Network, directory: Path, registry: 
         with started(command, log) as process:
             first = _first(process, log)
             try:
-                ip("link", "set", f"{LINK}-in", "netns", str(first))
+                ip("link", "set", f"{place.link}-in", "netns", str(first))
                 for reached in (network.pods, network.services):
                     ip("route", "add", str(reached), "via", network.node)
                 yield first
@@ -74,7 +74,7 @@ def running(control: ControlPlane, network: Network, directory: Path, registry: 
                 with suppress(ProcessLookupError):
                     os.kill(first, signal.SIGKILL)
     finally:
-        remove_cgroups()
+        remove(place.cgroup)
 
 
 def _first(process: "subprocess.Popen[bytes]", log: Path) -> int:
@@ -96,44 +96,22 @@ def _said(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-3000:]
 
 
-def _hierarchies() -> list[Path]:
-    """One where version 2 of cgroups has all controllers, else one for each controller."""
-    below = [place for place in _CGROUPS.iterdir() if place.is_dir() and not place.is_symlink()]
-    whole = (_CGROUPS / "cgroup.controllers").exists()
-    return [_CGROUPS] if whole else [place for place in below if (place / "cgroup.procs").exists()]
-
-
-def remove_cgroups() -> None:
-    """Remove what containers of the node left in the machine's hierarchies."""
-    deadline = time.monotonic() + _STOP_SECONDS
-    for top in _hierarchies():
-        root = top / CGROUP.strip("/")
-        if not root.is_dir():
-            continue
-        for place, _, _ in os.walk(root, topdown=False):
-            # The kernel takes a moment over processes that were killed.
-            while Path(place).is_dir() and time.monotonic() < deadline:
-                with suppress(OSError):
-                    Path(place).rmdir()
-                    break
-                time.sleep(0.05)
-
-
 def _program(name: str) -> str:
     located = native.locate(name)
     assert located is not None, f"{name} is missing: python -m tools.native ensure --group cluster"
     return str(located.path)
 
 
-def _plan(control: ControlPlane, network: Network, directory: Path, registry: str) -> Plan:
+def _plan(control: ControlPlane, network: Network, place: Place, registry: str) -> Plan:
+    directory = place.directory / "node"
     found = [_program(name) for name in ("containerd", "containerd-shim-runc-v2", "runc", "nft")]
     directories = dict.fromkeys(str(Path(program).parent) for program in found)
     containerd = _write(directory / "containerd.toml", _containerd(directory, registry))
-    kubelet = _write_yaml(directory / "kubelet.yaml", _kubelet(control, network, directory))
+    kubelet = _write_yaml(directory / "kubelet.yaml", _kubelet(control, network, directory, place.cgroup))
     proxy = _write_yaml(directory / "kube-proxy.yaml", _proxy(control, network))
     return Plan(
         directory=str(directory),
-        interface=f"{LINK}-in",
+        interface=f"{place.link}-in",
         address=f"{network.node}/30",
         gateway=network.machine,
         covered={place: str(directory / place[1:].replace("/", "-")) for place in _COVERED},
@@ -198,7 +176,7 @@ def _network_of_pods(network: Network, directory: Path) -> None:
     (directory / "cni" / "pods.conflist").write_text(json.dumps(document), encoding="utf-8")
 
 
-def _kubelet(control: ControlPlane, network: Network, directory: Path) -> Mapping[str, Any]:
+def _kubelet(control: ControlPlane, network: Network, directory: Path, cgroup: str) -> Mapping[str, Any]:
     _network_of_pods(network, directory)
     serving = control.authority.issue("kubelet", user=USER, groups=("system:nodes",), addresses=(network.node,))
     resolver = _write(directory / "resolv.conf", "")
@@ -215,7 +193,7 @@ def _kubelet(control: ControlPlane, network: Network, directory: Path) -> Mappin
         "resolvConf": str(resolver),
         "volumePluginDir": str(directory / "plugins"),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": CGROUP,
+        "cgroupRoot": f"/{cgroup}",
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,

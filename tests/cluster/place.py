@@ -1,4 +1,4 @@
-"""The one place on this machine where a cluster can be, and who is in it."""
+"""The places on this machine where a cluster can be, and who is in them."""
 
 import fcntl
 import os
@@ -8,86 +8,109 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.network import LINK
-from tests.cluster.node import CGROUP, remove_cgroups
+from tests.cluster import cgroups
 from tests.kubernetes.control_plane import NotStartedError
 
-PLACE = Path(tempfile.gettempdir()) / "observability-cluster"
-KUBECONFIG = PLACE / "kubeconfig"
-"""There once the cluster is ready; only the owner may read it."""
-_LOCK = PLACE.with_suffix(".lock")
-_NEEDED = ("ip", "unshare", "setpriv", "mount", "ldd")
+_NEEDED = ("ip", "unshare", "nsenter", "setpriv", "mount", "ldd")
 
 
-@contextmanager
-def claimed() -> Generator[Path]:
-    """A directory for a cluster, empty but for `logs` of the cluster before, while nobody else has one.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one cluster can be at a time."""
 
-    What a cluster left behind that was killed is ended and removed first. Raises NotStartedError for a machine on which
-    none can be, or with who has one.
-    """
-    missing = [name for name in _NEEDED if shutil.which(name) is None]
-    if os.geteuid() != 0 or missing:
-        why = f"{', '.join(missing)} must be installed" if missing else "namespaces and cgroups take root"
-        raise NotStartedError(f"no cluster can run here: {why}")
-    with _LOCK.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotStartedError(f"process {holder()} has a cluster: python -m tests.cluster down ends it") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        _clear()
-        PLACE.mkdir(mode=0o755)
-        try:
-            yield PLACE
-        finally:
-            _clear()
+    name: str
+    """Short: a network interface is called after it."""
 
+    @property
+    def directory(self) -> Path:
+        """There while a cluster is."""
+        return Path(tempfile.gettempdir()) / f"observability-{self.name}"
 
-def holder() -> int | None:
-    """Id of the process that has the cluster; None when there is none."""
-    try:
-        with _LOCK.open() as lock:
+    @property
+    def kubeconfig(self) -> Path:
+        """There once a cluster that somebody asked for is ready; only the owner may read it."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def link(self) -> str:
+        """The machine's end of the network link."""
+        return f"obs-{self.name}"
+
+    @property
+    def cgroup(self) -> str:
+        """Above every container, in each hierarchy."""
+        return f"observability-{self.name}"
+
+    @property
+    def _lock(self) -> Path:
+        return self.directory.with_suffix(".lock")
+
+    @contextmanager
+    def claimed(self) -> Generator[Path]:
+        """The empty directory, while nobody else has the place.
+
+        What a cluster left behind that was killed is ended and removed first. Raises NotStartedError for a machine on
+        which none can be, or with who is here.
+        """
+        missing = [name for name in _NEEDED if shutil.which(name) is None]
+        if os.geteuid() != 0 or missing:
+            why = f"{', '.join(missing)} must be installed" if missing else "namespaces and cgroups take root"
+            raise NotStartedError(f"no cluster can run here: {why}")
+        with self._lock.open("a+") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return int(lock.read() or 0)
-    except FileNotFoundError:
-        pass
-    return None
+                raise NotStartedError(f"process {self.holder()} has a cluster in {self.directory}") from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._clear()
+            self.directory.mkdir(mode=0o755)
+            try:
+                yield self.directory
+            finally:
+                self._clear()
 
+    def holder(self) -> int | None:
+        """Id of the process that has the place; None when nobody has."""
+        try:
+            with self._lock.open() as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(lock.read() or 0)
+        except FileNotFoundError:
+            pass
+        return None
 
-def _clear() -> None:
-    """End what still runs in the place, and remove it. Only what was killed left anything."""
-    for process in _processes():
-        with suppress(ProcessLookupError):
-            os.kill(int(process.name), signal.SIGKILL)
-    subprocess.run(["ip", "link", "delete", LINK], check=False, capture_output=True)
-    remove_cgroups()
-    shutil.rmtree(PLACE, ignore_errors=True)
+    def leftovers(self) -> list[str]:
+        """What of a cluster is still on this machine: links, cgroups, mounts, processes, files."""
+        links = subprocess.run(["ip", "-oneline", "link"], capture_output=True, text=True, check=True).stdout
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+        found = [line for line in links.splitlines() if self.link in line]
+        found += [line for line in mounts.splitlines() if str(self.directory) in line]
+        found += [str(path) for path in Path("/sys/fs/cgroup").rglob(self.cgroup)]
+        found += [str(path) for path in [self.directory] if path.exists()]
+        return found + [f"process {process.name}" for process in self._processes()]
 
+    def _clear(self) -> None:
+        """End what still runs here, and remove it. Only what was killed left anything."""
+        for process in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+        subprocess.run(["ip", "link", "delete", self.link], check=False, capture_output=True)
+        cgroups.remove(self.cgroup)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
-def leftovers() -> list[str]:
-    """What of a cluster is still on this machine: links, cgroups, mounts, processes, files."""
-    links = subprocess.run(["ip", "-oneline", "link"], capture_output=True, text=True, check=True).stdout
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    found = [line for line in links.splitlines() if LINK in line]
-    found += [line for line in mounts.splitlines() if str(PLACE) in line]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*{CGROUP}")]
-    found += [str(path) for path in [PLACE] if path.exists()]
-    return found + [f"process {process.name}" for process in _processes()]
-
-
-def _processes() -> list[Path]:
-    """Who works in the place: everything that a cluster starts on the machine does."""
-    found: list[Path] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        # Processes end while they are looked at.
-        with suppress(OSError):
-            if PLACE in (process / "cwd").readlink().parents:
-                found.append(process)
-    return found
+    def _processes(self) -> list[Path]:
+        """Who works here: everything that a cluster starts on the machine does."""
+        found: list[Path] = []
+        for process in Path("/proc").glob("[0-9]*"):
+            # Processes end while they are looked at.
+            with suppress(OSError):
+                if self.directory in (process / "cwd").readlink().parents:
+                    found.append(process)
+        return found

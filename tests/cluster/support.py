@@ -57,9 +57,10 @@ def inbox(address: str) -> Generator[Inbox]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the library has
             pass
 
-    with ThreadingHTTPServer((address, 0), Receive) as server:
+    # Policies let Alertmanager dial the ports that receivers have.
+    with ThreadingHTTPServer((address, 80), Receive) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield Inbox(f"http://{address}:{server.server_address[1]}/alerts", told)
+        yield Inbox(f"http://{address}/alerts", told)
         server.shutdown()
 
 
@@ -94,6 +95,16 @@ class Running:
 def render(inbox: Inbox, **more: Any) -> Rendered:
     """The stack that tells the inbox, with further settings."""
     return stack.render(stack.settings(**more), {"webhook": inbox.url})
+
+
+def waiting(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """A pod that waits, in the namespace of the system `shop`."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "shop", "labels": labels},
+        "spec": {"containers": [{"name": "work", "image": POD}]},
+    }
 
 
 def app(name: str, *, port: int) -> list[dict[str, Any]]:

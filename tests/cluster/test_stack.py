@@ -1,13 +1,13 @@
-"""The small production stack as real pods: Kubernetes' own programs, containers, volumes, Services and names.
+"""The small production stack as real pods: Kubernetes' own programs, containers, volumes, Services, names and policies.
 
-What runs is what tools/native makes, in images of nothing else. The network of the node does not enforce
-NetworkPolicies; that is what the evaluator of tests/components is for.
+What runs is what tools/native makes, in images of nothing else.
 """
 
 import json
 import time
 from collections.abc import Generator
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -18,16 +18,15 @@ import pytest
 
 from tests.cluster import stack
 from tests.cluster.cluster import Cluster
-from tests.cluster.place import claimed, leftovers
+from tests.cluster.place import Place
 from tests.cluster.stack import NAMESPACE
-from tests.cluster.support import Running, app, await_ready, eventually, inbox, render
+from tests.cluster.support import Running, app, await_ready, eventually, inbox, render, waiting
 from tests.kubernetes.control_plane import NotStartedError
 
 pytestmark = pytest.mark.timeout(900)
 
 NODE_NAMESPACE = f"{NAMESPACE}-node"
-LONELY = ("kube-state-metrics",)
-"""What no registry has as a program: everything else of the stack runs."""
+PLACE = Place("tests")
 INTERVAL = 15
 """Seconds between scrapes."""
 SYSCTLS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "vm/panic_on_oom")
@@ -39,7 +38,7 @@ def running() -> Generator[Running]:
     before = [Path(f"/proc/sys/{name}").read_text(encoding="ascii") for name in SYSCTLS]
     try:
         begun = time.monotonic()
-        with claimed() as place, Cluster.running(place / "cluster") as cluster, inbox(cluster.network.machine) as told:
+        with PLACE.claimed(), Cluster.running(PLACE) as cluster, inbox(cluster.network.machine) as told:
             there = time.monotonic()
             rendered = render(told)
             cluster.apply(rendered.objects)
@@ -49,14 +48,14 @@ def running() -> Generator[Running]:
             yield Running(cluster, told, rendered, time.time())
     except NotStartedError as problem:
         pytest.fail(str(problem))
-    assert leftovers() == []
+    assert PLACE.leftovers() == []
     assert [Path(f"/proc/sys/{name}").read_text(encoding="ascii") for name in SYSCTLS] == before
 
 
 def test_every_pod_is_ready_and_none_was_restarted(running: Running) -> None:
-    """The whole stack but for kube-state-metrics runs, under Pod Security, each program as its own user, with volumes
+    """The whole stack runs, under Pod Security, each program as its own user, with volumes
     and without a start that failed."""
-    assert running.rendered.left_out == LONELY
+    assert running.rendered.left_out == ()
     pods = [*running.cluster.pods(NAMESPACE), *running.cluster.pods(NODE_NAMESPACE)]
     wanted = sum(each["spec"].get("replicas", 1) for each in running.rendered.workloads)
     states = [state for pod in pods for state in pod["status"]["containerStatuses"]]
@@ -70,21 +69,25 @@ def test_every_target_is_found_and_up(running: Running) -> None:
     jobs = {
         *("prometheus", "alertmanager", "loki", "jaeger", "collector", "agent", "blackbox-exporter", "node-exporter"),
         *("kubelet", "kubelet-containers", "kubelet-probes", "apiserver", "coredns", "applications", "probe"),
+        *("kube-state-metrics", "kube-state-metrics-self"),
     }
 
-    def down(pod: dict[str, Any]) -> set[str] | None:
-        found = running.prometheus(pod, "up")
-        if {each["metric"]["job"] for each in found} != jobs:
-            return None
-        return {each["metric"]["service"] for each in found if each["value"][1] != "1"}
+    def is_all_there(replica: dict[str, Any]) -> bool:
+        found = running.prometheus(replica, "up")
+        services = {each["metric"]["service"] for each in found}
+        down = {each["metric"]["service"] for each in found if each["value"][1] != "1"}
+        there = {each["metric"]["job"] for each in found} == jobs and {"checkout", "broken"} <= services
+        return there and down == {"broken"}
 
-    for pod in running.replicas():
-        name = pod["metadata"]["name"]
-        eventually(lambda pod=pod: down(pod) == {"broken"}, seconds=90, what=f"targets of {name}")  # type: ignore[misc]
-        counted = running.prometheus(pod, 'work_done_total{app="shop",service="checkout",namespace="shop"}')
-        assert len(counted) == 1, name
-        used = running.prometheus(pod, f'container_memory_working_set_bytes{{pod="{name}",container="prometheus"}}')
-        assert len(used) == 1, name
+    def measures_itself(replica: dict[str, Any]) -> bool:
+        name = replica["metadata"]["name"]
+        used = running.prometheus(replica, f'container_memory_working_set_bytes{{pod="{name}",container="prometheus"}}')
+        done = running.prometheus(replica, 'work_done_total{app="shop",service="checkout",namespace="shop"}')
+        return len(used) == 1 and len(done) == 1
+
+    for replica in running.replicas():
+        eventually(partial(is_all_there, replica), seconds=90, what=f"targets of {replica['metadata']['name']}")
+        eventually(partial(measures_itself, replica), seconds=60, what=f"samples in {replica['metadata']['name']}")
 
 
 def test_a_line_of_a_pod_is_in_loki_with_its_labels(running: Running) -> None:
@@ -162,6 +165,23 @@ def test_somebody_is_told_once_of_what_is_down(running: Running) -> None:
     [told] = running.inbox.about("broken")
     assert [alert["labels"]["alertname"] for alert in told["alerts"]] == ["ServiceDown"]
     assert told["commonLabels"]["app"] == "shop"
+
+
+def test_only_the_flows_of_the_model_get_through(running: Running) -> None:
+    """While everything above works, an application's pod reaches what it sends telemetry to and nothing else; with the
+    label of a client it also reaches what clients ask; and no pod reaches what only Prometheus scrapes."""
+    sent, scraped = f"collector.{NAMESPACE}.svc:4318", f"node-exporter.{NODE_NAMESPACE}.svc:9100"
+    clients_ask = {"alertmanager": 9093, "jaeger": 16686, "loki": 3100, "prometheus": 9090}
+    asked = [f"{service}.{NAMESPACE}.svc:{port}" for service, port in clients_ask.items()]
+    pods: dict[str, dict[str, str]] = {"stranger": {}, "client": {"observability/client": "true"}}
+    running.cluster.apply([waiting(name, labels) for name, labels in pods.items()])
+
+    def reached(name: str) -> list[str]:
+        command = ("exec", "--namespace=shop", name, "--", "/bin/observability-pod", "dial", sent, *asked, scraped)
+        return running.cluster.control.kubectl(*command, check=False).stdout.splitlines()
+
+    eventually(lambda: reached("stranger") == [sent], seconds=60, what="a pod that reaches the collector alone")
+    eventually(lambda: reached("client") == [sent, *asked], seconds=60, what="a pod that reaches what clients ask")
 
 
 def test_a_change_rolls_the_pair_without_a_gap(running: Running) -> None:

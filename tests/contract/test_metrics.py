@@ -226,7 +226,7 @@ def test_lists_are_of_programs_that_run() -> None:
     assert set(programs()) == {
         *JOBS,
         *("cadvisor", "elasticsearch_exporter", "elk_pages", "glitchtip", "grafana", "json_exporter", "load_tests"),
-        *("control_plane", "coredns", "kube_state_metrics", "kubelet"),
+        *("control_plane", "coredns", "kube_state_metrics", "kubelet", "thanos"),
     }
 
 

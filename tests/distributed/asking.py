@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 Found = TypeVar("Found")
 
@@ -26,6 +27,20 @@ def ask(url: str, query: str, *, at: float | None = None, **more: str) -> list[d
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["data"]["result"]
     return found
+
+
+def ready(*urls: str) -> bool:
+    """Whether programs say that they are ready."""
+    return all(httpx.get(f"{url}/-/ready", timeout=10).is_success for url in urls)
+
+
+def exposed(url: str) -> dict[str, frozenset[str]]:
+    """Names of labels by the name of the metric, of a program's page of metrics."""
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(httpx.get(f"{url}/metrics", timeout=10).text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return {name: frozenset(labels) for name, labels in found.items()}
 
 
 def metric(url: str, name: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from specs import alertmanager
+from specs import alertmanager, loki
 from tests.distributed.processes import OUTSIDE, Pods
 from tests.distributed.stacks import kubernetes_stack
 
@@ -108,11 +109,12 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Generator[Trio]:
     """Alertmanagers that know each other."""
     with hook() as told:
         made = kubernetes_stack(
+            evaluation_interval="1s",
             alerting={
                 "receivers": {"team": {"webhook": {"url": f"http://{OUTSIDE}:{told.port}/"}}},
                 "default": "team",
                 "grouping": {"wait": f"{WAIT}s", "interval": "5m"},
-            }
+            },
         )
         with Pods(tmp_path_factory.mktemp("trio"), made.workloads, "observability") as pods:
             pods.start(alertmanager.NAME)
@@ -180,3 +182,22 @@ def test_one_notification_with_one_replica_away(trio: Trio) -> None:
     trio.fire("Survived")
     time.sleep(WAIT + 2 * TURN + 3)
     assert trio.hook.of("Survived") == ["firing"]
+
+
+def test_an_alert_on_lines_is_told_once(trio: Trio) -> None:
+    """Proves that Loki's ruler tells every replica of an alert on log lines, which is told once."""
+    trio.pods.start(loki.NAME)
+    stream = {"app": "bakery", "service_name": "oven", "environment": "prod", "severity_text": "ERROR"}
+    body = {"streams": [{"stream": stream, "values": [[str(time.time_ns()), "panic: runtime error: no flour"]]}]}
+    pushed = httpx.post(f"{trio.pods.url(loki.NAME)}/loki/api/v1/push", json=body, timeout=30)
+    assert pushed.status_code == 204, pushed.text
+
+    def heard(index: int) -> bool:
+        found = httpx.get(f"{trio.api(index)}/alerts", params={"filter": 'alertname="LogPanics"'}, timeout=10).json()
+        return len(found) == 1
+
+    for index in REPLICAS:
+        _eventually(partial(heard, index), 60, f"the alert at {index}")
+    _eventually(lambda: trio.hook.of("LogPanics") != [], 30, "a notification")
+    time.sleep(2 * TURN + 3)
+    assert trio.hook.of("LogPanics") == ["firing"]

@@ -20,6 +20,8 @@ from tests.distributed.stacks import kubernetes_stack
 REPLICAS = range(3)
 TEAM = {"receivers": {"team": {"webhook": {"url": "http://team.example.com"}}}, "default": "team"}
 RUNNING = "loki_boltdb_shipper_compactor_running"
+OPERATIONS = "loki_objstore_bucket_operations_total"
+FAILURES = "loki_objstore_bucket_operation_failures_total"
 RULES = "loki_prometheus_rule_group_rules"
 
 
@@ -79,6 +81,16 @@ class Logs:
             if sample.name == name
         ]
 
+    def uploads(self, metric: str) -> float:
+        """How many uploads the first replica counts."""
+        text = httpx.get(f"{self.pods.url(loki.NAME, 'http', 0)}/metrics", timeout=10).text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == metric and sample.labels["operation"] == "upload"
+        )
+
     def groups(self, index: int) -> set[str]:
         """Groups of rules that a replica which answers queries lists."""
         answer = httpx.get(f"{self.pods.url(self.ask, 'http', index)}/prometheus/api/v1/rules", timeout=30)
@@ -136,6 +148,21 @@ def test_one_compactor_and_each_group_of_rules_once(trio: Logs) -> None:
     _eventually(lambda: len(trio.gauges(RULES)) == len(groups), 60, "each group once")
     for index in REPLICAS:
         assert trio.groups(index) == groups
+
+
+def test_storage_that_fails_is_counted(trio: Logs) -> None:
+    """Proves that what the alert about object storage looks at is what Loki counts when the storage refuses, and that
+    lines are stored when it works again."""
+    trio.push("through thick and thin")
+    trio.objects.broken = True
+    httpx.post(f"{trio.pods.url(loki.NAME, 'http', 0)}/flush", timeout=30)
+    _eventually(lambda: trio.uploads(FAILURES) > 0, 120, "a failed upload")
+
+    assert trio.uploads(OPERATIONS) >= trio.uploads(FAILURES)
+    assert trio.chunks() == []
+    trio.objects.broken = False
+    _eventually(lambda: trio.chunks() != [], 120, "chunks")
+    trio.await_line("through thick and thin", 0)
 
 
 def test_lines_are_in_object_storage_once_replicas_end(trio: Logs) -> None:

@@ -18,7 +18,8 @@ from specs import prometheus, thanos
 from specs.monitoring import Alert, to_yaml
 from specs.thanos import names
 from specs.workload import Workload
-from tests.distributed.asking import ask, eventually, metric
+from tests.contract.listed import read
+from tests.distributed.asking import ask, eventually, exposed, metric, ready
 from tests.distributed.buckets import ACCESS_KEY, Storage, storage
 from tests.distributed.history import HOUR, blocks, hand_over
 from tests.distributed.processes import OUTSIDE, Pods
@@ -69,7 +70,9 @@ def scraping(workload: Workload, targets: Sequence[str]) -> Workload:
     file["scrape_configs"] = [
         {"job_name": "ticks", "honor_labels": True, "static_configs": [{"targets": list(targets)}]}
     ]
-    return replace(workload, files={**workload.files, "prometheus.yml": to_yaml(file)})
+    # The sidecar looks as often whether its Prometheus is there, instead of twice a minute.
+    beside = [replace(each, args=(*each.args, "--prometheus.get_config_interval=1s")) for each in workload.beside]
+    return replace(workload, files={**workload.files, "prometheus.yml": to_yaml(file)}, beside=tuple(beside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
         alerts = [alert for group in made.groups if group.name == thanos.GROUP for alert in group.alerts]
         with Pods(home / "pods", workloads, "observability", SECRETS) as pods:
             pods.start(prometheus.NAME)
+            sidecars = [pods.url(prometheus.NAME, "sidecar-http", index) for index in range(2)]
+            eventually("sidecars", 50, lambda: ready(*sidecars))
             # Before Prometheus looks at its directory again, a minute after its start, the sidecar has.
             hand_over(old, pods.data(prometheus.NAME))
             found = Pair(pods, bucket, alerts, twenty)
@@ -198,9 +203,8 @@ def test_every_store_is_connected(pair: Pair) -> None:
     """Proves that the alert on missing stores expects as many as there are when all is well."""
     connections = "thanos_store_nodes_grpc_connections"
     (limit,) = (alert.threshold for alert in pair.alerts if connections in alert.expr)
-    for index in range(names.QUERIES):
-        url = pair.pods.url(names.QUERY, "http", index)
-        eventually("all of them", 60, lambda url=url: metric(url, connections) == limit)
+    urls = [pair.pods.url(names.QUERY, "http", index) for index in range(names.QUERIES)]
+    eventually("all of them", 60, lambda: all(metric(url, connections) == limit for url in urls))
 
 
 def test_what_prometheus_no_longer_keeps_is_answered(pair: Pair) -> None:
@@ -222,7 +226,8 @@ def test_the_compactor_joins_thins_out_and_forgets(pair: Pair) -> None:
     before = pair.blocks()
     pair.pods.start(names.COMPACTOR)
     url = pair.pods.url(names.COMPACTOR)
-    eventually("a whole run", 150, lambda: metric(url, "thanos_compact_iterations_total"))
+    ends = ("thanos_compact_iterations_total", "thanos_compact_halted")
+    eventually("an end", 150, lambda: any(metric(url, name) for name in ends))
 
     assert metric(url, "thanos_compact_halted") == 0
     assert metric(url, "thanos_compact_group_vertical_compactions_total") > 0
@@ -246,10 +251,23 @@ def test_the_compactor_joins_thins_out_and_forgets(pair: Pair) -> None:
     pair.pods.kill(names.STORE)
     pair.pods.start(names.STORE)
     at = pair.old + DAY
-    (found,) = ask(
-        pair.pods.url(names.QUERY), f'avg_over_time({OLD}{{app="shop"}}[6h])', at=at, max_source_resolution="5m"
-    )
+    question = f'avg_over_time({OLD}{{app="shop"}}[6h])'
+    query = pair.pods.url(names.QUERY)
+    (found,) = eventually("the store again", 60, lambda: ask(query, question, at=at, max_source_resolution="5m"))
     assert float(found["value"][1]) == pytest.approx(42)
+
+
+def test_rules_ask_for_what_is_there(pair: Pair) -> None:
+    """Proves that what is listed of Thanos' metrics, by which the rules are checked, is what these programs expose,
+    label for label; the ruler's own are compared with it."""
+    pages = [pair.pods.url(name) for name in (names.QUERY, names.FRONTEND, names.STORE, names.COMPACTOR)]
+    found: dict[str, frozenset[str]] = {}
+    for page in (*pages, pair.pods.url(prometheus.NAME, "sidecar-http")):
+        found |= exposed(page)
+    _, listed = read("thanos")
+    others = {name: labels for name, labels in listed.items() if "_rule_" not in name and "_alert_" not in name}
+
+    assert {name: found.get(name) for name in others} == others
 
 
 def test_one_prometheus_away_leaves_no_gap(pair: Pair) -> None:
@@ -259,7 +277,8 @@ def test_one_prometheus_away_leaves_no_gap(pair: Pair) -> None:
     pair.pods.kill(prometheus.NAME, 0)
     time.sleep(20)
 
-    given = {"query": "count_over_time(ticks_total[5s])", "start": killed - 10, "end": killed + 15, "step": "1"}
+    given: dict[str, str | float] = {"start": killed - 10, "end": killed + 15, "step": "1"}
+    given["query"] = "count_over_time(ticks_total[5s])"
     answer = httpx.get(f"{pair.frontend}/api/v1/query_range", params=given, timeout=60).json()
     (series,) = answer["data"]["result"]
     seen = [float(count) for _, count in series["values"]]
@@ -272,4 +291,4 @@ def test_one_prometheus_away_leaves_no_gap(pair: Pair) -> None:
     connections = "thanos_store_nodes_grpc_connections"
     eventually("one store less", 60, lambda: metric(query, connections) == 2)
     pair.pods.start(prometheus.NAME, 0)
-    eventually("it is back", 60, lambda: metric(query, connections) == 3)
+    eventually("it is back", 120, lambda: metric(query, connections) == 3)

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from specs import agent, collector
+from specs import agent, collector, pod_logs
 from specs.workload import ApiAccess, Workload
 from tests.distributed.processes import Pods
 from tests.distributed.stacks import kubernetes_stack
@@ -109,7 +109,7 @@ class Node:
 def _here(workload: Workload, logs: Path) -> Workload:
     """The agent with files and rights of this machine, the collector without what only its image has."""
     if workload.name == agent.NAME:
-        text = workload.files["agent.yml"].replace(agent.LOGS, str(logs)).replace("serviceAccount", "kubeConfig")
+        text = workload.files["agent.yml"].replace(pod_logs.LOGS, str(logs)).replace("serviceAccount", "kubeConfig")
         return replace(workload, files={"agent.yml": text})
     if workload.name == collector.NAME:
         file = "collector.yml"
@@ -270,6 +270,30 @@ def test_levels_are_found(node: Node, line: str, level: str) -> None:
     node.write("worker-0", line)
 
     assert node.line(line[30:])["severity_text"] == level
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            '10.0.0.1 - - [01/Jan/2020:10:00:00 +0000] "GET /of-nginx HTTP/1.1" 502 12 "-" "curl" 0.250',
+            {"log_format": "nginx-access", "severity_text": "ERROR", "status": "502", "response_time_ms": "250"},
+        ),
+        (
+            "2020-01-01 10:00:00.123 UTC [42] FATAL:  too many of-postgres",
+            {"log_format": "postgres", "severity_text": "FATAL", "pid": "42"},
+        ),
+        ("1:M 01 Jan 2020 10:00:00.123 # out of-redis memory", {"log_format": "redis", "severity_text": "WARN"}),
+    ],
+)
+def test_formats_are_known_by_their_heads(node: Node, line: str, expected: Mapping[str, str]) -> None:
+    """Proves that lines of nginx, PostgreSQL and Redis are read in pods, too, at the time when they were written
+    whatever they say, so that the alerts about them work."""
+    node.write("worker-0", line)
+
+    found = node.line(next(word for word in line.split() if "of-" in word))
+
+    assert {name: found.get(name) for name in expected} == expected
 
 
 def test_tracebacks_are_one_line(node: Node) -> None:

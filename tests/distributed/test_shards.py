@@ -2,11 +2,13 @@
 samples that are sent elsewhere as well."""
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +17,8 @@ from specs import alertmanager, prometheus
 from specs.monitoring import ScrapeJob, Target
 from specs.stack import Stack
 from specs.thanos import names
-from tests.distributed.asking import ask, eventually, metric
+from tests.contract.listed import read
+from tests.distributed.asking import ask, eventually, exposed, metric, ready
 from tests.distributed.buckets import storage
 from tests.distributed.processes import OUTSIDE, Pods
 from tests.distributed.stacks import kubernetes_stack
@@ -129,13 +132,15 @@ def divided(tmp_path_factory: pytest.TempPathFactory) -> Generator[Divided]:
         )
         for name in (*SHARDS, names.QUERY, names.RULER):
             pods.start(name)
+        sidecars = [pods.url(shard, "sidecar-http") for shard in SHARDS]
+        eventually("sidecars", 120, lambda: ready(*sidecars))
         yield Divided(pods, managers, remote)
         assert bucket.askers <= {"someone"}
 
 
 def _alerts(url: str) -> list[dict[str, str]]:
     """Labels of the alerts that wait or fire at who evaluates them; Thanos spells the list with a capital."""
-    data = httpx.get(f"{url}/api/v1/alerts", timeout=10).json()["data"]
+    data: dict[str, list[dict[str, Any]] | None] = httpx.get(f"{url}/api/v1/alerts", timeout=10).json()["data"]
     return [alert["labels"] for alert in data.get("alerts") or data.get("Alerts") or []]
 
 
@@ -175,9 +180,9 @@ def test_rules_see_every_shard(divided: Divided) -> None:
         alerts = _alerts(divided.pods.url(names.RULER, "http", index))
         return {labels["service"] for labels in alerts if labels["alertname"] == "TargetMissing"}
 
-    for index in range(names.RULERS):
-        eventually("alerts that wait", 60, lambda index=index: "jaeger" in missing(index))
-        eventually("the lone target", 60, lambda index=index: LONE not in missing(index))
+    rulers = range(names.RULERS)
+    eventually("alerts that wait", 60, lambda: all("jaeger" in missing(index) for index in rulers))
+    eventually("the lone target", 60, lambda: all(LONE not in missing(index) for index in rulers))
     for shard in SHARDS:
         assert {labels["alertname"] for labels in _alerts(divided.pods.url(shard))} <= {"ThanosRulerDown"}
 
@@ -185,8 +190,8 @@ def test_rules_see_every_shard(divided: Divided) -> None:
 def test_replicas_of_the_ruler_tell_the_same(divided: Divided) -> None:
     """Proves that both rulers tell every Alertmanager of an alert, and that it is one and the same alert: its labels
     say nothing of who evaluated it, and have the environment, which its expression has not."""
+    eventually("the Watchdog", 60, lambda: all(len(each.alerts("Watchdog")) > 1 for each in divided.managers))
     for manager in divided.managers:
-        eventually("the Watchdog", 60, lambda manager=manager: len(manager.alerts("Watchdog")) > 1)
         assert {tuple(sorted(labels.items())) for labels in manager.alerts("Watchdog")} == {
             (
                 ("alertname", "Watchdog"),
@@ -205,13 +210,26 @@ def test_replicas_of_the_ruler_tell_the_same(divided: Divided) -> None:
     assert "prometheus_replica" not in firing["metric"]
 
 
+def test_rules_ask_for_what_is_there(divided: Divided) -> None:
+    """Proves that what is listed of the ruler's metrics, and of those of samples that are sent, by which the rules are
+    checked, is what the programs expose, label for label."""
+    eventually("samples", 60, lambda: divided.remote.headers != [])
+    for program, url, part in (
+        ("thanos", divided.pods.url(names.RULER), "_rule_|_alert_"),
+        ("prometheus", divided.pods.url(SHARDS[0]), "_remote_storage_"),
+    ):
+        found, (_, listed) = exposed(url), read(program)
+        own = {name: labels for name, labels in listed.items() if re.search(part, name)}
+        assert own != {}
+        assert {name: found.get(name) for name in own} == own
+
+
 def test_samples_are_sent_elsewhere(divided: Divided) -> None:
     """Proves that a store elsewhere is sent samples by both shards, with the token of the file and the tenant."""
     eventually("samples", 60, lambda: divided.remote.headers != [])
 
     assert {headers["authorization"] for headers in divided.remote.headers} == {"Bearer the-token"}
     assert {headers["x-scope-orgid"] for headers in divided.remote.headers} == {TENANT}
-    for shard in SHARDS:
-        url = divided.pods.url(shard)
-        eventually("of each", 60, lambda url=url: metric(url, "prometheus_remote_storage_samples_total") > 0)
-        assert metric(url, "prometheus_remote_storage_samples_failed_total") == 0
+    urls = [divided.pods.url(shard) for shard in SHARDS]
+    eventually("of each", 60, lambda: all(metric(url, "prometheus_remote_storage_samples_total") for url in urls))
+    assert [metric(url, "prometheus_remote_storage_samples_failed_total") for url in urls] == [0, 0]

@@ -195,6 +195,35 @@ def test_every_span_is_counted_once(flow: Flow) -> None:
         assert {(labels["app"], labels["environment"]) for labels, _ in found} == {(SERVICE, "prod")}
 
 
+def _counted_orders(flow: Flow) -> set[tuple[str, float]]:
+    url = f"{flow.pods.url(prometheus.NAME)}/api/v1/query"
+    answer = httpx.get(url, params={"query": 'orders_total{app="kiosk"}'}, timeout=10)
+    return {(found["metric"]["instance"], float(found["value"][1])) for found in answer.json()["data"]["result"]}
+
+
+def test_replicas_without_names_are_told_apart(flow: Flow) -> None:
+    """Proves that counters which two pods of an application push without saying which of them they are stay two
+    series, by the address that they come from."""
+    for index, (address, value) in enumerate((("127.0.0.2", 5), ("127.0.0.3", 7))):
+        point = {
+            "asInt": str(value),
+            "timeUnixNano": str(time.time_ns()),
+            "startTimeUnixNano": str(time.time_ns() - 10**9),
+        }
+        metric = {
+            "name": "orders",
+            "sum": {"dataPoints": [point], "aggregationTemporality": 2, "isMonotonic": True},
+        }
+        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "kiosk"}}]}
+        body = {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [metric]}]}]}
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as pod:
+            url = flow.pods.url(collector.NAME, "otlp-http", index)
+            pod.post(f"{url}/v1/metrics", json=body, timeout=30).raise_for_status()
+
+    eventually(lambda: len(_counted_orders(flow)) == 2, 60, "both pods' orders")
+    assert _counted_orders(flow) == {("127.0.0.2", 5.0), ("127.0.0.3", 7.0)}
+
+
 def _of(**changes: object) -> Stack:
     return kubernetes_stack(alerting=ALERTING, **changes)
 

@@ -38,6 +38,8 @@ class Options:
 
     address: str = "127.0.0.1"
     """Where the API server listens, and what it tells the cluster that it is reached by."""
+    port: int | None = None
+    """Where at it; none: one that is free."""
     service_network: str = "10.96.0.0/16"
     """Addresses of Services."""
     users: Mapping[str, Sequence[str]] | None = None
@@ -88,7 +90,7 @@ class ControlPlane:
                 *_flags(wanted, directory, store, authority),
                 *_account_flags(account_key),
             ]
-            with _api(command, directory, wanted.address, authority, tokens[ADMIN]) as (server, url):
+            with _api(command, directory, wanted, authority, tokens[ADMIN]) as (server, url):
                 yield cls(
                     directory=directory,
                     url=url,
@@ -260,13 +262,13 @@ def _account_flags(key: Path) -> list[str]:
 
 @contextmanager
 def _api(
-    command: Sequence[str], directory: Path, address: str, authority: Authority, token: str
+    command: Sequence[str], directory: Path, options: Options, authority: Authority, token: str
 ) -> "Generator[tuple[subprocess.Popen[bytes], str]]":
     """The API server and its URL."""
     log = directory / "kube-apiserver.log"
     for attempt in range(_ATTEMPTS):
-        port = free_port(address)
-        url = f"https://{address}:{port}"
+        port = options.port or free_port(options.address)
+        url = f"https://{options.address}:{port}"
         with started([*command, f"--secure-port={port}"], log) as process, _client(url, authority, token) as client:
             try:
                 _await(client, "/readyz", process, log)

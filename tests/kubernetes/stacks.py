@@ -23,8 +23,10 @@ _DATABASE = {"address": "postgres.example.com:5432", "user": "grafana", "passwor
 _SERVERS = {"store": "opensearch", "servers": ["https://opensearch.example.com:9200"]}
 _HOSTS = {name: f"{name}.example.com" for name in ("grafana", "prometheus", "alertmanager", "jaeger")}
 
+PROD = "prod"
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
+        PROD: {},
         "small": {
             "kubernetes": {"ingress": {"hosts": {"grafana": "grafana.example.com"}, "tls_secret": "grafana-tls"}}
         },
@@ -93,12 +95,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""What is asked for beside the project's own production stack. Each lives in the namespaces `<name>` and
-`<name>-node`."""
-
-
+"""What is asked for beside the project's own production stack, which is the first. Each lives in the namespaces
+`<name>` and `<name>-node`."""
 _OF_SIZE = frozenset({"size", "object_storage", "thanos", "traces", "grafana", "kubernetes"})
-"""What the project's own stack says of its size: each form says its own."""
+"""What the project's own stack says of its size: each other form says its own."""
 
 
 def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +113,8 @@ def stack(variant: str, namespace: str | None = None, **more: Any) -> Stack:
     """The production stack as `VARIANTS` wants it, with `more` settings, in a namespace of the variant's name or
     `namespace`."""
     file = "Pulumi.prod.yaml"
-    own = {key: value for key, value in read_yaml(ROOT / file)["config"][KEY].items() if key not in _OF_SIZE}
+    whole: dict[str, Any] = read_yaml(ROOT / file)["config"][KEY]
+    own = {key: value for key, value in whole.items() if variant == PROD or key not in _OF_SIZE}
     found = _merged(own, VARIANTS[variant])
     found = _merged(found, {"kubernetes": {"namespace": namespace or variant}})
     return build(parse(Settings, _merged(found, more), file=file, key=KEY), file=file)

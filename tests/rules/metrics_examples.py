@@ -262,6 +262,21 @@ OF_RULES = (
         window="5m",
     ),
     *tried(
+        "ThanosRulesFailing",
+        {
+            series(
+                "prometheus_rule_evaluation_failures_total", RULER, rule_group="stack.yml;stack", strategy="abort"
+            ): counter(1, 0)
+        },
+        Firing(
+            labels=RULER | CRITICAL | {"rule_group": "stack.yml;stack", "strategy": "abort"},
+            summary="Rules of stack.yml;stack cannot be evaluated",
+            description="20 evaluations failed in 5 minutes: alerts of that group are blind.",
+        ),
+        wait="20m",
+        window="5m",
+    ),
+    *tried(
         "ThanosRulerLosesAlerts",
         {
             series("thanos_alert_queue_alerts_dropped_total", RULER): counter(0),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from specs import cluster
-from specs.cluster import kept, names
+from specs.cluster import kept, names, owners
 from specs.cluster.flavors import REACH
 from specs.discovery import asks_for
 from specs.settings import Flavor
@@ -16,7 +16,7 @@ from specs.workload import ApiAccess, ApiRule
 from tests.contract.promql import selectors
 from tests.contract.rendered import boards
 from tests.specs.clusters import ALERTING, groups, made, scraped
-from tests.specs.support import complaint, stack
+from tests.specs.support import committed, complaint, stack
 
 ALWAYS = {
     *("kube-state-metrics", "kube-state-metrics-self", "kubelet", "kubelet-containers", "kubelet-probes"),
@@ -211,3 +211,35 @@ def test_a_node_that_goes_wakes_nobody() -> None:
     (left_out,) = re.findall(r'^up\{job!~"(.*)"\} == 0$', down.expr)
     assert set(left_out.split("|")) == jobs
     assert {told[name] for name in ("KubeletDown", "NodeNotReady", "DaemonSetPodsMissing")} == {"warning"}
+
+
+def test_applications_need_not_be_there() -> None:
+    """Proves that nobody is called for a cluster in which no application asks to be scraped yet."""
+    found = made()
+    missed = {alert.service for group in found.groups for alert in group.alerts if alert.name == "TargetMissing"}
+
+    assert "applications" in {job.name for job in found.jobs}
+    assert "applications" not in missed
+    assert {"prometheus", "loki", "kubelet"} <= missed
+
+
+def test_namespaces_of_systems() -> None:
+    """Proves that a system's namespaces are those of its pods and of Services that it is dialled by; that addresses of
+    other forms name none, and that a namespace of two systems is nobody's."""
+    pods = {"web": {"namespace": "one-pods", "labels": {"app": "web"}, "port": 8000}}
+    profile = {"profile": "examples/systems/bookshop.yaml"}
+    found = stack(
+        runtime="kubernetes",
+        alerting=ALERTING,
+        systems={
+            "one": {
+                **profile,
+                "pods": pods,
+                "services": {"web": ["web.one.svc:80", "web.both.svc.cluster.local:80", "10.0.0.1:80", "web.test:80"]},
+            },
+            "two": {**profile, "services": {"worker": ["worker.both.svc:80"], "web": ["web.two.svc:80"]}},
+        },
+    )
+
+    assert owners.namespaces(found.systems) == {"one": "one", "one-pods": "one", "two": "two"}
+    assert owners.namespaces(committed("prod").systems)["narra-forge"] == "narra-forge"

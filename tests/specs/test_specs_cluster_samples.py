@@ -119,7 +119,10 @@ def _pages() -> Generator[int]:
 
 def _static(job: dict[str, Any], port: int) -> dict[str, Any]:
     """The rendered job, of a target that is said to have been discovered."""
-    kept_here = ("job_name", "honor_labels", "relabel_configs", "metric_relabel_configs")
+    kept_here = (
+        *("job_name", "honor_labels", "track_timestamps_staleness"),
+        *("relabel_configs", "metric_relabel_configs"),
+    )
     rest = {key: value for key, value in job.items() if key in kept_here}
     labels = META.get(job["job_name"], NODE)
     found = {"targets": [f"127.0.0.1:{port}"], "labels": labels}

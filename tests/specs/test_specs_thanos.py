@@ -128,6 +128,10 @@ def test_retention() -> None:
             'thanos.five_minutes: "9d" ends before what replaces it is made (accepted: at least 10d)',
         ),
         (
+            {"retention": {"metrics": "6h"}},
+            'retention.metrics: "6h" may end before a block is uploaded (accepted: at least 12h with thanos)',
+        ),
+        (
             {"object_storage": {**BUCKET, **KEYS, "credentials": {"secret": "file"}}},
             "object_storage.credentials: one login (accepted: credentials, or access_key and secret_key)",
         ),

@@ -197,3 +197,5 @@ def test_the_inventory_names_what_people_look_for(rendered: Mapping[str, Path]) 
     assert prod["workloads"]["loki"]["image"].startswith("docker.io/grafana/loki:")
     assert {"pagerduty-routing-key", "slack-url", "dead-mans-switch-url"} <= set(prod["secrets"])
     assert "ServiceDown" in [alert["name"] for alert in prod["alerts"]]
+    assert "prometheus → alertmanager: 9093/tcp" in prod["flows"]
+    assert "flows" not in local

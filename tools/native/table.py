@@ -237,7 +237,7 @@ PROGRAMS = (
         name="thanos",
         executables=("thanos",),
         version="0.42.5",
-        accepts=">=0.40,<1",
+        accepts=">=0.41,<1",
         group=Group.TESTS,
         seconds=300,
         source=GoModule(
@@ -342,7 +342,7 @@ PROGRAMS = (
         accepts=">=2.15,<3",
         version_arguments=("version",),
         version_pattern=rf"kube-state-metrics, version v?{NUMBER}",
-        group=Group.CLUSTER,
+        group=Group.TESTS,
         seconds=120,
         source=GoModule(
             directory=MODULES / "kube-state-metrics",

@@ -75,7 +75,7 @@ def test_a_workload_with_data_is_a_stateful_set() -> None:
                     "serviceAccountName": "sample",
                     "automountServiceAccountToken": False,
                     "enableServiceLinks": False,
-                    "priorityClassName": "observability",
+                    "priorityClassName": "observability-1000000",
                     "terminationGracePeriodSeconds": 60,
                     "securityContext": {
                         "runAsNonRoot": True,
@@ -346,6 +346,18 @@ def test_replicas_are_spread_and_leave_one_at_a_time() -> None:
     assert recording.resource("kubernetes:apps/v1:StatefulSet", "sample").timeouts == ("936s", "936s")
 
 
+def test_a_replica_that_is_told_to_go_still_answers_for_a_moment() -> None:
+    """Each of several waits before it stops, until no node sends anything its way; one alone would only keep people
+    waiting."""
+    several = inputs_of(placed(REPLICATED, SETTINGS), "kubernetes:apps/v1:StatefulSet", "sample")["spec"]
+    alone = inputs_of(placed(SAMPLE, SETTINGS), "kubernetes:apps/v1:StatefulSet", "sample")["spec"]
+
+    [one_of_several] = several["template"]["spec"]["containers"]
+    [the_only_one] = alone["template"]["spec"]["containers"]
+    assert one_of_several["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert "lifecycle" not in the_only_one
+
+
 def test_replicas_find_each_other_before_they_are_ready() -> None:
     """Each has a name below a headless Service that is what the addresses of the model say."""
     recording = placed(REPLICATED, SETTINGS)
@@ -405,7 +417,7 @@ def test_what_runs_beside_shares_the_data_and_nothing_else() -> None:
     assert mounts["sample"]["/workload/config"] == "config"
     assert mounts["aside"]["/workload/config"] == "config-aside"
     assert mounts["sample"]["/workload/data"] == mounts["aside"]["/workload/data"] == "data"
-    assert inputs_of(recording, "kubernetes:core/v1:ConfigMap", "aside-config")["data"] == {"aside.yml": "x"}
+    assert inputs_of(recording, "kubernetes:core/v1:ConfigMap", "sample-aside-config")["data"] == {"aside.yml": "x"}
     ports = inputs_of(recording, "kubernetes:core/v1:Service", "sample")["spec"]["ports"]
     assert [port["name"] for port in ports] == ["http", "grpc", "syslog", "aside"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from components.runtimes.containers import labels
 from specs.settings import RuntimeKind
-from specs.workload import EveryNode, HostPaths, HostView
+from specs.workload import EveryNode, HostPaths, HostView, NodeData
 from tests.deployment import SAMPLE, inputs_of, placed, settings_for
 
 SETTINGS = settings_for(RuntimeKind.KUBERNETES)
@@ -65,6 +65,17 @@ def test_what_reads_logs_of_its_node_sees_these_paths_alone() -> None:
         "readOnly": True,
         "mountPropagation": "HostToContainer",
     }
+
+
+def test_what_a_node_keeps_outlives_the_pod() -> None:
+    """NodeData: the data directory is one of the node's, which is made where it is missing, and can be written."""
+    keeper = replace(ON_NODE, extras=(EveryNode(), NodeData("/var/lib/sample")))
+    pod = inputs_of(placed(keeper, SETTINGS), "kubernetes:apps/v1:DaemonSet", "sample")["spec"]["template"]["spec"]
+
+    assert [volume for volume in pod["volumes"] if "hostPath" in volume] == [
+        {"name": "data", "hostPath": {"path": "/var/lib/sample", "type": "DirectoryOrCreate"}}
+    ]
+    assert {"name": "data", "mountPath": "/workload/data"} in pod["containers"][0]["volumeMounts"]
 
 
 def test_one_that_has_to_be_root_says_so() -> None:

@@ -1,6 +1,7 @@
 // Command observability-pod is what pods of the test cluster run that are not of the stack. Without arguments it waits,
 // as the container that holds a pod's network. With `app` it is an application: it writes lines of JSON, serves
-// metrics at :8000, and sends spans by OTLP to the URL in OTLP. With `-version` it says its version.
+// metrics at :8000, and sends spans by OTLP to the URL in OTLP. With `dial` and addresses it says which of them answer.
+// With `-version` it says its version.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -23,6 +25,10 @@ func main() {
 	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
 	if len(os.Args) > 1 && os.Args[1] == "-version" {
 		fmt.Println("observability-pod version 1.0.0")
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "dial" {
+		dial(os.Args[2:])
 		return
 	}
 	if len(os.Args) > 1 && os.Args[1] == "app" {
@@ -50,6 +56,16 @@ func app(otlp string) {
 			"trace_id": trace, "span_id": span, "sent": sent, "number": done.Add(1),
 		})
 		fmt.Println(string(line))
+	}
+}
+
+// dial connects to each address and writes it, unless nothing answers.
+func dial(addresses []string) {
+	for _, address := range addresses {
+		if connection, err := net.DialTimeout("tcp", address, 2*time.Second); err == nil {
+			connection.Close()
+			fmt.Println(address)
+		}
 	}
 }
 

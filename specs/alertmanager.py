@@ -191,6 +191,8 @@ def _gossip(context: Context) -> tuple[str, ...]:
         f"--cluster.advertise-address=[$(POD_IP)]:{GOSSIP}",
         # Addresses of pods are used again: another stack's must not be joined by accident.
         f"--cluster.label={NAME}.{context.settings.kubernetes.namespace}",
+        # A replica comes back at another address: where it was counts as lost for six hours otherwise.
+        "--cluster.reconnect-timeout=5m",
         *(f"--cluster.peer={peer}" for peer in context.addresses.each(NAME, GOSSIP, replicas)),
     )
 

@@ -91,6 +91,22 @@ def labelled_pods(namespace: str, labels: Mapping[str, str], port: int) -> Disco
     )
 
 
+def _made_by(target: str) -> tuple[dict[str, Any], ...]:
+    """Has `target` be the name of the Deployment, StatefulSet or other that made a pod, or the pod's own."""
+    kind, name = "__meta_kubernetes_pod_controller_kind", "__meta_kubernetes_pod_controller_name"
+    return (
+        take("__meta_kubernetes_pod_name", target),
+        take(name, target),
+        # A ReplicaSet has the name of its Deployment, and a hash.
+        {
+            "source_labels": [kind, name],
+            "regex": "ReplicaSet;(.+)-[0-9a-z]{5,10}",
+            "target_label": target,
+            "replacement": "$1",
+        },
+    )
+
+
 def applications(environment: str, namespace: str) -> ScrapeJob:
     """Pods of applications that ask to be scraped, by annotations (docs/kubernetes.md). `namespace` is the stack's own,
     whose pods have jobs of their own."""
@@ -114,7 +130,8 @@ def applications(environment: str, namespace: str) -> ScrapeJob:
                 {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Succeeded|Failed", "action": "drop"},
                 # Init containers have no ports that stay.
                 {"source_labels": ["__meta_kubernetes_pod_container_init"], "regex": "true", "action": "drop"},
-                # A port that is named is the only one; with none, every port of a container is scraped.
+                # With no port that is named, ports whose name says that they tell metrics; with one, that alone.
+                keep(r"\d+;.*|;.*metrics.*", f"{annotation}port", "__meta_kubernetes_pod_container_port_name"),
                 {
                     "source_labels": [f"{annotation}port", "__meta_kubernetes_pod_container_port_number"],
                     "regex": r"(\d+);(\d*)",
@@ -135,13 +152,15 @@ def applications(environment: str, namespace: str) -> ScrapeJob:
                 },
                 take(f"{annotation}path", "__metrics_path__"),
                 take(f"{annotation}scheme", "__scheme__", "(https?)"),
-                *POD,
+                # Nothing of the container: each container of a pod is found, and they are one target if nothing tells
+                # them apart.
+                *(step for step in POD if step["target_label"] != "container"),
                 # The system, by the first of: an annotation of ours, the application's part-of, its name.
-                take("__meta_kubernetes_pod_container_name", "app"),
+                *_made_by("app"),
                 take(f"{label}name", "app"),
                 take(f"{label}part_of", "app"),
                 take("__meta_kubernetes_pod_annotation_observability_app", "app"),
-                take("__meta_kubernetes_pod_container_name", "service"),
+                *_made_by("service"),
                 take(f"{label}component", "service"),
                 take("__meta_kubernetes_pod_annotation_observability_service", "service"),
                 {

@@ -61,7 +61,10 @@ def environment(context: Context, directory: str) -> Mapping[str, str]:
 
     public = {"GF_SECURITY_COOKIE_SECURE": "true"} if _by_tls(context) else {}
     key = {"GF_SECURITY_SECRET_KEY": read("key")} if context.on_cluster else {}
+    # Each of several would evaluate every rule that somebody makes in it, and tell of it.
+    silent = {"GF_UNIFIED_ALERTING_EXECUTE_ALERTS": "false"} if context.scale.grafana > 1 else {}
     return {
+        **silent,
         **(_database(asked.database, read("database")) if asked.database else {}),
         **(_oidc(asked.oidc, read("oidc")) if asked.oidc else {}),
         **key,

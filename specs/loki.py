@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from specs import log_alerts, object_storage
 from specs.loki_alerts import monitoring
-from specs.loki_config import GOSSIP, GRPC, NAME, PORT, TENANT, Target, bucket, configuration, refuse_two, targets
+from specs.loki_config import GOSSIP, GRPC, NAME, PORT, TENANT, Target, bucket, configuration, targets
 from specs.monitoring import RuleGroup, rule_files, to_yaml
 from specs.part import Context
 from specs.programs import LOKI
@@ -73,11 +73,7 @@ def log_groups() -> tuple[RuleGroup, ...]:
 
 
 def workloads(context: Context, groups: Sequence[RuleGroup], *, runbooks: str, dashboards: str) -> tuple[Workload, ...]:
-    """Loki with the rules of `groups`: one program, or one for each target.
-
-    Raises SettingsError for a number of replicas that is worse than fewer.
-    """
-    refuse_two(context)
+    """Loki with the rules of `groups`: one program, or one for each target."""
     rules = rule_files(groups, runbooks=runbooks, dashboards=dashboards)
     return tuple(_workload(context, target, rules, dashboards) for target in targets(context))
 
@@ -115,7 +111,8 @@ def _workload(context: Context, target: Target, rules: dict[str, str], dashboard
             **({f"rules/{TENANT}/{name}": text for name, text in rules.items()} if target != "write" else {}),
         },
         secrets=secrets,
-        probe=Probe(port="http", path="/ready", start_seconds=120),
+        # What it wrote ahead is read at a start, and from the beginning again when that is cut off.
+        probe=Probe(port="http", path="/ready", start_seconds=900 if several else 120),
         checks=(Check(("loki", "-config.file=loki.yml", "-verify-config")),),
         resources=Resources(memory="512Mi", cpu="200m"),
         volume=_VOLUME[target],

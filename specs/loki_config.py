@@ -1,11 +1,11 @@
 """What stands in `loki.yml`: as one process, as several that share a ring, and divided into read, write and backend."""
 
+import math
 from typing import Any, Literal
 
-from specs import alertmanager, history
-from specs.model import SettingsError
+from specs import alertmanager, history, load
 from specs.part import Context
-from specs.settings import KEY, ObjectStorage
+from specs.settings import ObjectStorage
 from specs.workload import CONFIG
 
 NAME = "loki"
@@ -37,18 +37,6 @@ def bucket(context: Context) -> ObjectStorage | None:
     """Where chunks and index are; None: on the volume."""
     storage = context.settings.object_storage
     return storage if storage and storage.logs_bucket else None
-
-
-def refuse_two(context: Context) -> None:
-    """Two replicas are worse than one: each needs the other for a majority, so no line is taken when either is away.
-
-    Raises SettingsError.
-    """
-    if context.scale.loki == 2:
-        raise SettingsError(
-            f"{context.file}: {KEY}.replicas.loki: two replicas take no line while one of them is away"
-            " (accepted: 1, or at least 3)"
-        )
 
 
 def _common(context: Context) -> dict[str, Any]:
@@ -129,6 +117,26 @@ def _ruler(context: Context, *, dashboards: str) -> dict[str, Any]:
     }
 
 
+def _rates(context: Context) -> dict[str, Any]:
+    """How fast lines may come, on a cluster: three times what it is sized for, where that is more than Loki's own."""
+    if not context.on_cluster:
+        return {}
+    rate = math.ceil(3 * load.demand(context).log_bytes / 1e6)
+    if rate <= _RATE:
+        return {}
+    # One service may be all the load there is; rates of streams are each replica's own.
+    return {
+        "ingestion_rate_mb": rate,
+        "ingestion_burst_size_mb": 2 * rate,
+        "per_stream_rate_limit": f"{rate}MB",
+        "per_stream_rate_limit_burst": f"{2 * rate}MB",
+    }
+
+
+_RATE = 4
+"""Megabytes a second that Loki takes by default."""
+
+
 def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
     """`loki.yml` as a value, the same for every target. One `retention` drives compactor, delete store and limits."""
     addresses = context.addresses
@@ -177,6 +185,7 @@ def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
             # Both limits are a tenant's, so they would hide the alert history too: what is kept can be searched.
             "max_query_lookback": "0s",
             "max_query_length": "0s",
+            **_rates(context),
             "allow_structured_metadata": True,
             "volume_enabled": True,
             "otlp_config": {

@@ -81,7 +81,8 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
     return Monitoring(
         jobs=(thanos.pods_of(context, NAME, shards(context), PORT), *long_term.jobs),
         groups=(
-            *prometheus_alerts.groups(names, fleeting, ruler=ruler),
+            # Pods of a rollout take their time, and each would tell.
+            *prometheus_alerts.groups(names, fleeting, ruler=ruler, down_for="5m" if context.on_cluster else "1m"),
             *remote_write.groups(context),
             *long_term.groups,
         ),
@@ -270,7 +271,8 @@ def workload(  # noqa: PLR0913 - what a Prometheus is made of
         ),
         files=files,
         secrets=remote_write.login(context),
-        probe=Probe(port="http", path="/-/ready", start_seconds=300),
+        # On a cluster who starts too slowly is killed, and reads its log of new samples from the beginning again.
+        probe=Probe(port="http", path="/-/ready", start_seconds=1800 if context.on_cluster else 300),
         checks=(Check(("promtool", "check", "config", "prometheus.yml")),),
         reload=Reload(
             port="http",

@@ -13,9 +13,13 @@ APPLICATIONS = "applications"
 _WHO = "app, environment, service"
 
 
-def groups(names: Sequence[str], fleeting: Sequence[str] = (), *, ruler: str = "") -> tuple[RuleGroup, ...]:
+def groups(
+    names: Sequence[str], fleeting: Sequence[str] = (), *, ruler: str = "", down_for: str = "1m"
+) -> tuple[RuleGroup, ...]:
     """The alerts; `names` are the jobs that must have targets, `fleeting` those whose targets may go by themselves.
-    `ruler` is the job of another program that evaluates rules, and has alerts of its own about them."""
+    `ruler` is the job of another program that evaluates rules, and has alerts of its own about them. A target may be away
+    for `down_for`."""
+    away = "a minute" if down_for == "1m" else down_for
     evaluated = f'{{job!="{ruler}"}}' if ruler else ""
     lasting = f'{{job!~"{"|".join(fleeting)}"}}' if fleeting else ""
     return (
@@ -35,10 +39,10 @@ def groups(names: Sequence[str], fleeting: Sequence[str] = (), *, ruler: str = "
                 Alert(
                     name="ServiceDown",
                     expr=f"up{lasting} == 0",
-                    for_="1m",
+                    for_=down_for,
                     severity=Severity.CRITICAL,
                     summary="{{ $labels.job }} at {{ $labels.instance }} is down",
-                    description="Prometheus could not scrape {{ $labels.instance }} of job {{ $labels.job }} for a minute (up is {{ $value }}).",
+                    description=f"Prometheus could not scrape {{{{ $labels.instance }}}} of job {{{{ $labels.job }}}} for {away} (up is {{{{ $value }}}}).",
                     action="See whether the process runs and answers on the address named; its log tells why not. A target that is gone for good belongs out of its registration.",
                 ),
                 *(

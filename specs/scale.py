@@ -89,8 +89,15 @@ def of(settings: Settings, *, file: str) -> Scale:
             "a mapping with address, user, password",
         ),
     )
+    if scale.loki == 2:
+        # Worse than one: each needs the other for a majority, so no line is taken when either is away.
+        raise SettingsError(
+            f"{file}: {KEY}.replicas.loki: two replicas take no line while one of them is away"
+            " (accepted: 1, or at least 3)"
+        )
+    fewer = "; or fewer by replicas or a smaller size"
     lines = [
-        f"{file}: {KEY}.{key}: required for {why} (accepted: {accepted}; or fewer by replicas or a smaller size)"
+        f"{file}: {KEY}.{key}: required for {why} (accepted: {accepted}{fewer if why.startswith('several') else ''})"
         for missing, key, why, accepted in needs
         if missing
     ]
@@ -109,5 +116,6 @@ def _refuse_elsewhere(settings: Settings, file: str) -> None:
     for name in ("size", "replicas"):
         if name in settings.model_fields_set:
             raise SettingsError(
-                f"{file}: {KEY}.{name}: one of each part runs on {settings.runtime.value} (accepted: on kubernetes)"
+                f"{file}: {KEY}.{name}: {settings.runtime.value} runs one of each part (accepted: leave it out; only"
+                " kubernetes has it)"
             )

@@ -367,6 +367,12 @@ def _namespace(value: str) -> str:
     return value
 
 
+def _own_namespace(value: str) -> str:
+    if value == "default" or value.startswith("kube-"):
+        raise ValueError(f'"{value}" is not the stack\'s alone (accepted: a namespace of its own, like observability)')
+    return value
+
+
 Range = Annotated[str, AfterValidator(_network_range), Field(examples=["10.0.0.0/16"])]
 """A range of addresses."""
 
@@ -457,8 +463,9 @@ class Watch(Model):
 class Kubernetes(Model):
     """The cluster and the part of it that the stack may use."""
 
-    namespace: Name = "observability"
-    """Namespace that everything is in."""
+    namespace: Annotated[Name, AfterValidator(_own_namespace)] = "observability"
+    """Namespace that everything is in, of the stack's own: whatever else is in it is cut off from the network, and held to
+    the Pod Security Standard `restricted`."""
     storage_class: str | None = None
     """None: the cluster's default class."""
     flavor: Flavor = Flavor.GENERIC

@@ -90,6 +90,13 @@ def _loki(context: Context, wanted: Demand, workload: Workload) -> Workload:
     )
 
 
+def _ceiling(context: Context, workload: Workload) -> tuple[str, ...]:
+    """How much Loki holds of what it wrote ahead before it flushes: by default more than its container may have."""
+    if not context.on_cluster or workload.program.name != "loki":
+        return ()
+    return (f"-ingester.wal-replay-memory-ceiling={size_bytes(workload.resources.memory) // 2 // MIB}MB",)
+
+
 def _jaeger(context: Context, wanted: Demand, workload: Workload) -> Workload:
     spans = kept_spans(context, wanted)
     share = spans * _part(workload.replicas)
@@ -196,7 +203,12 @@ def _sized(context: Context, wanted: Demand, workload: Workload) -> Workload:
     if workload.volume and (asked := asked_volume(context, *names)):
         workload = replace(workload, volume=Volume(asked))
     beside = tuple(_sized(context, wanted, each) for each in workload.beside)
-    return replace(workload, beside=beside, environment={**_heap(context, workload), **workload.environment})
+    return replace(
+        workload,
+        args=(*workload.args, *_ceiling(context, workload)),
+        beside=beside,
+        environment={**_heap(context, workload), **workload.environment},
+    )
 
 
 def _heap(context: Context, workload: Workload) -> Mapping[str, str]:

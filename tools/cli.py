@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
@@ -119,12 +119,18 @@ def _pods(name: str, stack: Stack) -> "Pods":
     """The pods of a Kubernetes stack, in the cluster that Pulumi's provider takes."""
     from tools import kubernetes_cluster
 
+    if _config_of(name, "kubernetes:kubeconfig"):
+        raise SettingsError(
+            f"Pulumi.{name}.yaml: kubernetes:kubeconfig: Pulumi alone reads it, so nobody else can look at that cluster"
+            " (accepted: kubernetes:context, and the environment variable KUBECONFIG)"
+        )
     return kubernetes_cluster.Pods(stack=stack, context=_config_of(name, "kubernetes:context"))
 
 
 def _config_of(name: str, key: str) -> str:
     """A value of the stack file that is none of ours; empty: it has none."""
-    return str((read_yaml(paths.stack_file(name)).get("config") or {}).get(key, ""))
+    config: Mapping[str, object] = read_yaml(paths.stack_file(name)).get("config") or {}
+    return str(config.get(key, ""))
 
 
 @contextlib.contextmanager
@@ -248,20 +254,18 @@ def _up_on_cluster(name: str, declared: Stack, made: Engine, work: tuple[str, ..
     from tools import health
 
     _refuse_missing_secrets(made, declared)
+    if _config_of(name, "kubernetes:kubeconfig"):
+        raise typer.Exit(made.work(*work).returncode)
     pods = _pods(name, declared)
-    # A kubeconfig among Pulumi's secrets is one that only its provider reads.
-    theirs = "kubernetes:kubeconfig" not in made.configured()
-    if theirs:
-        pods.refuse()
+    pods.refuse()
     done = made.work(*work)
-    if theirs:
-        found = health.look(declared, pods)
-        if not done.returncode:
-            _print_health(found, name)
-            console.print(pods.forwarding(), highlight=False, soft_wrap=True)
-        for part in found:
-            if not part.healthy:
-                _blame(f"{part.name}: {part.words}")
+    found = health.look(declared, pods)
+    if not done.returncode:
+        _print_health(found, name)
+        console.print(pods.forwarding(), highlight=False, soft_wrap=True)
+    for part in found:
+        if not part.healthy:
+            _blame(f"{part.name}: {part.words}")
     if done.returncode:
         raise typer.Exit(done.returncode)
 
@@ -278,10 +282,11 @@ def preview(
     declared = _runnable(stack)
     _install(declared)
     made = _engine(stack, declared)
+    if not declared.context.on_one_machine:
+        _refuse_missing_secrets(made, declared)
     if _on(declared, RuntimeKind.DOCKER):
         from tools import docker_preflight
 
-        _refuse_missing_secrets(made, declared)
         # The provider looks at the engine for a preview already, and does not say it this plainly.
         with _containers(stack, declared) as containers:
             deployed = made.deployed("docker:").values()
@@ -342,6 +347,9 @@ def _data_of(name: str, declared: Stack, containers: "Containers | None", *, pur
     if containers:
         found = containers.remove_volumes() if purge else containers.volumes()
         what = "volumes"
+    elif _config_of(name, "kubernetes:kubeconfig"):
+        # Of another cluster than kubectl's nothing is looked at, and least of all deleted.
+        return "; volume claims stay, delete them by hand" if purge else "; data is kept in its volume claims"
     else:
         pods = _pods(name, declared)
         found, what = pods.claims(), f"volume claims of {pods.namespace}"
@@ -407,8 +415,7 @@ def logs(
                 print(line, flush=follow)
         return
     if home is None:
-        _pods(stack, declared).logs(chosen, lines=lines, follow=follow)
-        return
+        raise typer.Exit(_pods(stack, declared).logs(chosen, lines=lines, follow=follow))
     files = [str(home.log(name)) for name in chosen if home.log(name).exists()]
     if not files:
         raise SettingsError(f"{stack}: no logs yet (make up brings it up)")

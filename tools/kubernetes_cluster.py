@@ -66,15 +66,19 @@ class Pods:
         found: list[dict[str, Any]] = json.loads(done.stdout)["items"]
         return found
 
-    def refuse(self) -> None:
-        """Raise ClusterError naming, a line each, what would keep pods from ever starting: no cluster that answers, no
-        storage class, Secrets that do not exist."""
+    def reach(self) -> None:
+        """Raise ClusterError in one line when no cluster answers."""
         if (asked := self._run("version", "--output=json")).returncode:
             which = f"the context {self.context}" if self.context else "the current context of the kubeconfig"
             raise ClusterError(
                 f"no cluster answers: {_last(asked.stderr)} ({which}; another: kubectl config use-context <name>, or"
                 " pulumi config set kubernetes:context <name>)"
             )
+
+    def refuse(self) -> None:
+        """Raise ClusterError naming, a line each, what would keep pods from ever starting: no cluster that answers, no
+        storage class, Secrets that do not exist."""
+        self.reach()
         lines = [*self._storage(), *self._secrets()]
         if lines:
             raise ClusterError("\n".join(lines))
@@ -110,6 +114,7 @@ class Pods:
 
     def running(self) -> Mapping[str, health.Running]:
         """Every part, by what its controller says of its replicas, and its pods of themselves."""
+        self.reach()
         names = (self.namespace, f"{self.namespace}{NODE_NAMESPACE}")
         found = [
             each
@@ -142,8 +147,10 @@ class Pods:
         ]
         return "\n".join(["from here, each by a command of its own:", *inside]) if inside else ""
 
-    def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> None:
-        """Print what pods of the parts `names` say."""
+    def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> int:
+        """Print what pods of the parts `names` say; the exit status is kubectl's. Raises ClusterError."""
+        self.reach()
+        status = 0
         for namespace, chosen in (
             (self.namespace, [name for name in names if not self.stack.workload(name).on_nodes]),
             (f"{self.namespace}{NODE_NAMESPACE}", [name for name in names if self.stack.workload(name).on_nodes]),
@@ -155,7 +162,8 @@ class Pods:
                 *(f"--tail={lines}", "--prefix", "--all-containers", "--max-log-requests=100", "--ignore-errors"),
                 *(["--follow"] if follow else []),
             )
-            subprocess.run(self.command(*arguments), check=False)
+            status = status or subprocess.run(self.command(*arguments), check=False).returncode
+        return status
 
     def claims(self) -> list[str]:
         """Names of the claims of volumes that the stack's parts have, or had; those that are being deleted left out."""

@@ -22,6 +22,8 @@ from specs.settings import Settings
 from specs.stack import Stack
 from specs.workload import Port, Workload
 
+START_SECONDS = 300
+"""How long a deployment waits at most for one replica to become ready."""
 PULL_SECONDS = 300
 """What pulling an image and attaching a volume may take, before the program itself starts."""
 
@@ -129,7 +131,8 @@ class KubernetesRuntime:
                 ),
                 opts=opts,
             )
-        seconds = f"{(PULL_SECONDS + workload.probe.start_seconds) * workload.replicas}s"
+        # Of the time that a start may take after a crash, an update waits for a part: whoever rolls out wants to know.
+        seconds = f"{(PULL_SECONDS + min(workload.probe.start_seconds, START_SECONDS)) * workload.replicas}s"
         timeouts = pulumi.CustomTimeouts(create=seconds, update=seconds)
         timed = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=timeouts))
         placed = self._place(workload, named, pods, timed)

@@ -6,12 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
+_NEEDED = ("cpu", "cpuset", "hugetlb", "io", "memory", "pids")
+"""Controllers of version 2 that kubelet asks for, where the kernel has them."""
 _STOP_SECONDS = 30
 
 
 def make(name: str) -> None:
     """Make `name` in each of the machine's hierarchies."""
     for top in _hierarchies():
+        if top == _ROOT:
+            for controller in _NEEDED:
+                # They are on already wherever containers run.
+                with suppress(OSError):
+                    (top / "cgroup.subtree_control").write_text(f"+{controller}", encoding="ascii")
         (top / name).mkdir()
 
 

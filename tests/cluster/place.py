@@ -72,6 +72,7 @@ class Place:
             try:
                 yield self.directory
             finally:
+                self._keep_logs()
                 self._clear()
 
     def holder(self) -> int | None:
@@ -95,6 +96,15 @@ class Place:
         found += [str(path) for path in Path("/sys/fs/cgroup").rglob(self.cgroup)]
         found += [str(path) for path in [self.directory] if path.exists()]
         return found + [f"process {process.name}" for process in self._processes()]
+
+    def _keep_logs(self) -> None:
+        """Keep what every program of the cluster said, pods' too, in the place of what is left of the one before."""
+        kept = self.directory.with_suffix(".logs")
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(mode=0o700)
+        for log in self.directory.rglob("*.log"):
+            if log.is_file() and not log.is_symlink():
+                shutil.copyfile(log, kept / str(log.relative_to(self.directory)).replace("/", "_"))
 
     def _clear(self) -> None:
         """End what still runs here, and remove it. Only what was killed left anything."""

@@ -1,6 +1,7 @@
 """The whole stack, as each of the project's own stack files declares it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -12,6 +13,7 @@ from components.recording import Recording, Registered, Secret, record
 from components.runtimes.process import OPTIONAL
 from specs.settings import RuntimeKind, Settings, read_yaml
 from specs.stack import Stack, build
+from specs.workload import SecretRef
 from tests.deployment import (
     CONTAINER,
     NETWORK,
@@ -189,8 +191,12 @@ def test_everything_of_a_workload_is_a_child_of_its_part(name: str) -> None:
             "registry",
             "namespace",
             "node-namespace",
+            "priority",
         }:
             assert resource.parent == ""
+        elif resource.type.startswith("kubernetes:networking"):
+            # Who talks to whom is a matter of the whole stack.
+            assert resource.parent == "observability"
         elif resource.type.startswith("observability:index:"):
             assert resource.parent == "observability"
         elif resource.type.startswith(("grafana:", "pulumi:providers:grafana")) or resource.name == "ready":
@@ -198,6 +204,16 @@ def test_everything_of_a_workload_is_a_child_of_its_part(name: str) -> None:
         else:
             assert resource.name.startswith(resource.parent)
             assert resource.parent in shipped(name).names
+
+
+def _file(ref: SecretRef, values: Mapping[str, str]) -> str:
+    """Return the text of a secret file, with the values of its secrets in their places."""
+    if not ref.template:
+        return values[ref.key]
+    text = ref.template.replace("$secret", json.dumps(values[ref.key]))
+    for each in ref.each():
+        text = text.replace(f"${{{each.key}}}", values[each.key])
+    return text
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -208,10 +224,7 @@ def test_secrets_stay_secret(name: str) -> None:
     recording = deployed(stack)
     values = {ref.key: secret_of(ref.key) for ref in stack.secrets()}
     refs = [ref for workload in stack.workloads for ref in workload.secrets.values()]
-    expected = {
-        ref.template.replace("$secret", json.dumps(values[ref.key])) if ref.template else values[ref.key]
-        for ref in refs
-    }
+    expected = {_file(ref, values) for ref in refs}
     if stack.grafana_content:
         expected.add(f"admin:{values[stack.grafana_content.login.key]}")
 
@@ -353,4 +366,4 @@ def test_what_is_left_out_is_said() -> None:
     ]
     assert names(recording, "observability:index:Grafana") == []
     (line,) = deployed(shipped("prod")).warnings
-    assert line.startswith("log files: not followed on kubernetes")
+    assert line.startswith("retention.traces: not applied in opensearch")

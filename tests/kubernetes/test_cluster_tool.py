@@ -110,38 +110,38 @@ def test_a_part_is_healthy_once_all_replicas_are_new_and_ready(control_plane: Co
     assert pods.running()["loki"].words == "healthy"
 
 
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        (
-            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: too little memory"}]},
-            "0/3 nodes: too little memory",
-        ),
-        (
-            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
-            "loki: ImagePullBackOff of loki:1",
-        ),
-        (
-            {
-                "containerStatuses": [
-                    {
-                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                        "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
-                    }
-                ]
-            },
-            "loki: CrashLoopBackOff, it ended with 1 (Error)",
-        ),
-        (
-            {
-                "containerStatuses": [
-                    {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
-                ]
-            },
-            "loki ended: OOMKilled (137)",
-        ),
-    ],
-)
+TROUBLES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: too little memory"}]},
+        "0/3 nodes: too little memory",
+    ),
+    (
+        {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
+        "loki: ImagePullBackOff of loki:1",
+    ),
+    (
+        {
+            "containerStatuses": [
+                {
+                    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                    "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
+                }
+            ]
+        },
+        "loki: CrashLoopBackOff, it ended with 1 (Error)",
+    ),
+    (
+        {
+            "containerStatuses": [
+                {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
+            ]
+        },
+        "loki ended: OOMKilled (137)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "words"), TROUBLES)
 def test_why_a_part_is_not_ready_is_said(
     control_plane: ControlPlane, pods: Pods, status: dict[str, Any], words: str
 ) -> None:

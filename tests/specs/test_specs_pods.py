@@ -43,28 +43,16 @@ def _pod(ip: str, port: str, **labels: str) -> dict[str, Any]:
     return {"targets": [f"{host}:{port}" if port else host], "labels": found}
 
 
-def test_pods_are_found_by_their_labels(tmp_path: Path) -> None:
-    """Proves that every pod with all of the labels is one target, at the port that is named, whatever ports and
-    containers it declares; and that others, and pods that have ended, are none."""
+def _targets(job: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
+    """What a real Prometheus makes of a job."""
     port = free_port()
-    job = dict(_jobs(pods={"web": PODS})["bookshop-web"])
-    assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["shop-prod"]}}]
-    job["static_configs"] = [
-        _pod("10.0.0.1", "8000"),
-        _pod("10.0.0.1", "9000"),
-        _pod("fd00::7", ""),
-        _pod("10.0.0.3", "8000", pod_phase="Succeeded"),
-        _pod("10.0.0.4", "8000", pod_label_tier="aXb"),
-        _pod("10.0.0.5", "8000", pod_label_app_kubernetes_io_name="worker"),
-        _pod("10.0.0.6", "8000", pod_container_init="true"),
-    ]
-    (tmp_path / "prometheus.yml").write_text(to_yaml({"scrape_configs": [job]}), encoding="utf-8")
+    (directory / "prometheus.yml").write_text(to_yaml({"scrape_configs": [job]}), encoding="utf-8")
     argv = [
         *(str(executable("prometheus")), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(argv, cwd=tmp_path, stdout=log, stderr=log)
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=directory, stdout=log, stderr=log)
 
     def targets() -> list[dict[str, Any]]:
         try:
@@ -79,6 +67,24 @@ def test_pods_are_found_by_their_labels(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.wait(timeout=20)
+    return found
+
+
+def test_pods_are_found_by_their_labels(tmp_path: Path) -> None:
+    """Proves that every pod with all of the labels is one target, at the port that is named, whatever ports and
+    containers it declares; and that others, and pods that have ended, are none."""
+    job = dict(_jobs(pods={"web": PODS})["bookshop-web"])
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["shop-prod"]}}]
+    job["static_configs"] = [
+        _pod("10.0.0.1", "8000"),
+        _pod("10.0.0.1", "9000"),
+        _pod("fd00::7", ""),
+        _pod("10.0.0.3", "8000", pod_phase="Succeeded"),
+        _pod("10.0.0.4", "8000", pod_label_tier="aXb"),
+        _pod("10.0.0.5", "8000", pod_label_app_kubernetes_io_name="worker"),
+        _pod("10.0.0.6", "8000", pod_container_init="true"),
+    ]
+    found = _targets(job, tmp_path)
     common = {"app": "bookshop", "environment": "test", "job": "bookshop-web", "service": "web"}
     pod = {"namespace": "shop-prod", "node": "n1", "pod": "web-75cb4df6c9-bk967"}
     labels = {**common, **pod, "instance": "web-75cb4df6c9-bk967:8000"}
@@ -87,6 +93,42 @@ def test_pods_are_found_by_their_labels(tmp_path: Path) -> None:
         ("http://10.0.0.1:8000/metrics", labels),
         ("http://[fd00::7]:8000/metrics", labels),
     ]
+
+
+def test_pods_of_applications_are_found_by_their_annotations(tmp_path: Path) -> None:
+    """Proves that a pod that asks for it is one target at the port that it names, however many containers and ports it
+    has; that without one its ports for metrics are, and no others; and whom its samples are of."""
+    job = dict(scraped(stack(runtime="kubernetes", alerting=ALERTING))["applications"])
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod"}]
+    asks = {"pod_annotation_prometheus_io_scrape": "true"}
+    named = {**asks, "pod_annotation_prometheus_io_port": "9102", "pod_annotation_prometheus_io_path": "/own"}
+    made = {"pod_controller_kind": "ReplicaSet", "pod_controller_name": "web-75cb4df6c9"}
+    bare = {"pod_label_app_kubernetes_io_name": ""}
+    job["static_configs"] = [
+        _pod("10.0.0.1", "8000", **named),
+        _pod("10.0.0.1", "15090", **named),
+        _pod("fd00::7", "", **named, **made, **bare),
+        _pod("10.0.0.2", "8000", **asks, pod_container_port_name="http"),
+        _pod(
+            "10.0.0.2", "9000", **asks, pod_container_port_name="http-metrics", pod_annotation_observability_app="shop"
+        ),
+        _pod("10.0.0.3", "8000"),
+        _pod("10.0.0.4", "8000", **named, pod_phase="Failed"),
+        _pod("10.0.0.5", "8000", **named, namespace="observability"),
+    ]
+    found = _targets(job, tmp_path)
+    told = {
+        each["scrapeUrl"]: (each["labels"]["app"], each["labels"]["service"], each["labels"]["instance"])
+        for each in found
+    }
+    pod = "web-75cb4df6c9-bk967"
+
+    assert len(found) == len(told)
+    assert told == {
+        "http://10.0.0.1:9102/own": ("web", pod, f"{pod}:9102"),
+        "http://[fd00::7]:9102/own": ("web", "web", f"{pod}:9102"),
+        "http://10.0.0.2:9000/metrics": ("shop", pod, f"{pod}:9000"),
+    }
 
 
 def test_beside_addresses() -> None:

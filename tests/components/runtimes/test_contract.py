@@ -10,7 +10,7 @@ from components.recording import Recording, Secret
 from specs.model import parse
 from specs.settings import RuntimeKind, Settings
 from specs.stack import Stack, addresses, build
-from specs.workload import HostView, Workload
+from specs.workload import Workload
 from tests.deployment import CONTAINER, PROCESS, SAMPLE, deployed, placed, secret_of, settings_for
 
 SETTINGS: dict[str, Any] = {
@@ -121,7 +121,7 @@ def of_container(recording: Recording, workload: Workload, settings: Settings) -
 
 def of_pod(recording: Recording, workload: Workload, settings: Settings) -> Seen:
     """Read a pod, its ConfigMap and Secret as they are mounted, and the Service in front of it."""
-    on_node = any(isinstance(extra, HostView) for extra in workload.extras)
+    on_node = workload.on_nodes
     kind = "DaemonSet" if on_node else "StatefulSet" if workload.volume or workload.peers else "Deployment"
     controller = recording.resource(f"kubernetes:apps/v1:{kind}", workload.name).inputs
     pod = controller["spec"]["template"]

@@ -64,7 +64,7 @@ def _state() -> tuple[Alert, ...]:
             threshold=4,
             severity=Severity.WARNING,
             summary="Node {{ $labels.node }} is ready, and not, and again",
-            description="That changed {{ $value }} times in half an hour (limit $threshold): pods are moved to and fro.",
+            description="That changed {{ $value }} times in half an hour (limit $threshold): pods are moved back and forth.",
             action="Its kubelet is starved, or its network comes and goes: see NodePressure, KubeletSlow and its dashboard.",
         ),
         Alert(

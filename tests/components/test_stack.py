@@ -152,31 +152,53 @@ def test_dev_is_containers_on_one_network() -> None:
 
 
 def test_prod_is_pods_behind_services() -> None:
-    """The prod stack declares one set of pods and one Service a workload, and one more where a node is measured."""
+    """The prod stack declares pods that are replaced freely, pods with volumes, and pods of every node."""
     recording = deployed(shipped("prod"))
 
-    assert count(recording) == {
-        **PARTS,
-        EXPORTER: 11,
-        "observability:index:Grafana": 1,
-        "kubernetes:core/v1:Namespace": 2,
-        "kubernetes:core/v1:ConfigMap": 8,
-        "kubernetes:core/v1:Secret": 9,
-        "kubernetes:core/v1:Service": 18,
-        "kubernetes:apps/v1:StatefulSet": 6,
-        "kubernetes:apps/v1:Deployment": 10,
-        "kubernetes:apps/v1:DaemonSet": 1,
-    }
     assert names(recording, "kubernetes:apps/v1:StatefulSet") == [
         "alertmanager",
         "collector",
-        "grafana",
-        "jaeger",
         "loki",
         "prometheus",
+        "sampler",
+        "thanos-compactor",
+        "thanos-store",
     ]
-    assert names(recording, "kubernetes:apps/v1:Deployment") == ["blackbox-exporter", *FOR_SYSTEMS]
-    assert names(recording, "kubernetes:apps/v1:DaemonSet") == ["node-exporter"]
+    assert names(recording, "kubernetes:apps/v1:Deployment") == sorted(
+        (
+            "blackbox-exporter",
+            "grafana",
+            "jaeger",
+            "kube-state-metrics",
+            "thanos-query",
+            "thanos-query-frontend",
+            *FOR_SYSTEMS,
+        )
+    )
+    assert names(recording, "kubernetes:apps/v1:DaemonSet") == ["agent", "node-exporter"]
+    assert count(recording) == {
+        **PARTS,
+        # The gateway, the sampler behind it, and an agent on every node.
+        "observability:index:Collector": 3,
+        EXPORTER: 3 + len(FOR_SYSTEMS),
+        "observability:index:Thanos": 4,
+        "observability:index:Grafana": 1,
+        "kubernetes:core/v1:Namespace": 1,
+        "kubernetes:core/v1:NamespacePatch": 1,
+        "kubernetes:core/v1:ConfigMap": 15,
+        "kubernetes:core/v1:Secret": 14,
+        "kubernetes:core/v1:Service": 31,
+        "kubernetes:core/v1:ServiceAccount": 24,
+        "kubernetes:apps/v1:StatefulSet": 7,
+        "kubernetes:apps/v1:Deployment": 6 + len(FOR_SYSTEMS),
+        "kubernetes:apps/v1:DaemonSet": 2,
+        "kubernetes:networking.k8s.io/v1:Ingress": 1,
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy": 26,
+        "kubernetes:policy/v1:PodDisruptionBudget": 9,
+        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole": 3,
+        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": 3,
+        "kubernetes:scheduling.k8s.io/v1:PriorityClass": 1,
+    }
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -100,7 +100,7 @@ NODES = (
             _node(
                 WARNING,
                 "Node n1 is ready, and not, and again",
-                "That changed 6 times in half an hour (limit 4): pods are moved to and fro.",
+                "That changed 6 times in half an hour (limit 4): pods are moved back and forth.",
             ),
         ),
     ),

@@ -213,15 +213,19 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     for name, value in tests.items():
         (directory / name).write_text(to_yaml(value), encoding="utf-8")
     # One promtool works at one thing at a time, and machines have several cores.
-    names, at_once = list(tests), os.cpu_count() or 1
+    files, at_once = list(tests), os.cpu_count() or 1
+
+    def some(first: int) -> subprocess.CompletedProcess[str]:
+        return _promtool(directory, *files[first::at_once])
+
     with ThreadPoolExecutor(at_once) as pool:
-        every = list(pool.map(lambda first: _promtool(directory, *names[first::at_once]), range(at_once)))
+        every = list(pool.map(some, range(at_once)))
     words: dict[str, str] = {}
     for done in every:
         said = _by_example(done.stdout + done.stderr)
         assert (done.returncode == 0) == (said == {}), done.stdout + done.stderr
-        for example, line in said.items():
-            words[example] = words.get(example, "") + line
+        for about, line in said.items():
+            words[about] = words.get(about, "") + line
     return words
 
 

@@ -48,7 +48,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
             "retentions: unknown key (accepted: environment, cluster, runtime, bind, port_offset,"
             " scrape_interval, evaluation_interval,"
             " retention, log_files, exporters, systems, alerting, versions, grafana, elk, apm, errors,"
-            " links, docker, kubernetes);"
+            " links, size, replicas, load, resources, volumes, object_storage, thanos, remote_write, traces, docker,"
+            " kubernetes);"
             " did you mean retention?"
         ),
     ),
@@ -394,8 +395,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         (
             "versions.loky: unknown program (accepted: alertmanager, apm-server, blackbox-exporter, busybox, cadvisor,"
             " collector, elasticsearch, elasticsearch-exporter, flower, glitchtip, glitchtip-postgres,"
-            " glitchtip-redis, grafana, jaeger, json-exporter, kibana, logstash, loki, nginx-exporter, node-exporter,"
-            " postgres-exporter, prometheus, redis-exporter)"
+            " glitchtip-redis, grafana, jaeger, json-exporter, kibana, kube-state-metrics, logstash, loki, nginx-exporter,"
+            " node-exporter, postgres-exporter, prometheus, redis-exporter, thanos)"
         ),
     ),
 )
@@ -497,8 +498,8 @@ FILES: tuple[tuple[str, str | bytes | None, str], ...] = (
             "Pulumi.x.yaml: observability:settings: text is not accepted here (accepted: a mapping with"
             " environment, cluster, runtime, bind,"
             " port_offset, scrape_interval, evaluation_interval, retention, log_files, exporters,"
-            " systems, alerting, versions, grafana, elk, apm, errors, links, docker,"
-            " kubernetes)"
+            " systems, alerting, versions, grafana, elk, apm, errors, links, size, replicas, load, resources,"
+            " volumes, object_storage, thanos, remote_write, traces, docker, kubernetes)"
         ),
     ),
 )
@@ -524,8 +525,8 @@ def test_committed_stack_files_are_acceptable(name: str) -> None:
     made = load(file)
 
     assert made.environment == name
-    # What pods cannot see of the systems' hosts is said.
-    said = ["log files"] if name == "prod" else []
+    # What is not applied is said.
+    said = ["retention.traces"] if name == "prod" else []
     assert [line.partition(":")[0] for line in build(made, file=file.name).left_out] == said
 
 
@@ -568,13 +569,64 @@ def test_defaults() -> None:
             "overrides": {},
         },
         "versions": {},
-        "grafana": {"run": True, "delivery": None, "url": None, "token": None, "datasources": {}, "teams": True},
+        "grafana": {
+            "run": True,
+            "delivery": None,
+            "url": None,
+            "token": None,
+            "datasources": {},
+            "teams": True,
+            "database": None,
+            "oidc": None,
+        },
         "elk": None,
         "apm": False,
         "errors": {"to": "off", "dsn": None, "traces_sample_rate": 0.1},
         "links": {"runbooks": None},
         "docker": {"network": "observability", "networks": [], "registry": None, "keep_volumes": True},
-        "kubernetes": {"namespace": "observability", "storage_class": None},
+        "size": "small",
+        "replicas": {
+            "prometheus": None,
+            "shards": None,
+            "alertmanager": None,
+            "loki": None,
+            "collector": None,
+            "jaeger": None,
+            "grafana": None,
+        },
+        "load": {"targets": None, "series": None, "log_lines": None, "log_bytes": 300, "spans": None},
+        "resources": {},
+        "volumes": {},
+        "object_storage": None,
+        "thanos": None,
+        "remote_write": None,
+        "traces": {
+            "store": "badger",
+            "servers": [],
+            "username": None,
+            "password": None,
+            "database": None,
+            "datacenter": "datacenter1",
+            "tls": True,
+            "sampling": None,
+        },
+        "kubernetes": {
+            "namespace": "observability",
+            "storage_class": None,
+            "flavor": "generic",
+            "registry": None,
+            "keep_volumes": True,
+            "network_policies": True,
+            "dns": [],
+            "dials": {},
+            "priority": 1000000,
+            "watch": {"dns": None, "verify_kubelets": None},
+            "pod_logs": True,
+            "discover": True,
+            "ingress": None,
+            "secrets": {},
+            "service_account_annotations": {},
+        },
     }
 
 

@@ -409,13 +409,13 @@ def test_profile_alone_is_good() -> None:
         parse(Profile, {"services": {"web": {}}}, file="f", key="")
 
 
-def test_more_than_a_cluster_takes_is_refused() -> None:
-    """Proves that a stack whose files no ConfigMap can hold is refused in one line, before anything is touched."""
-    systems = {f"s{number}": {"profile": "systems/wwmaa.yaml"} for number in range(60)}
+def test_more_than_a_cluster_takes_is_refused(tmp_path: Path) -> None:
+    """Proves that a stack with a file that no ConfigMap can hold is refused in one line, before anything is touched."""
+    logs = [{"service": "web", "path": f"/var/log/{number}.json"} for number in range(2000)]
     alerting = {"default": "all", "receivers": {"all": {"webhook": {"url": "http://a/"}}}, "stand_in": "all"}
 
-    said = complaint(runtime="kubernetes", systems=systems, alerting=alerting)
-    assert said.startswith("Pulumi.test.yaml: observability:settings.systems: grafana would have ")
+    said = complaint(runtime="kubernetes", systems=bookshop(tmp_path, logs=logs), alerting=alerting)
+    assert said.startswith("Pulumi.test.yaml: observability:settings.systems: agent.yml of agent would have ")
     assert said.endswith(
         "(accepted: at most 1000000, since a ConfigMap holds no more; watch fewer systems by one stack)"
     )
@@ -458,16 +458,21 @@ def test_every_source_of_a_service_is_read(tmp_path: Path) -> None:
     assert receivers["file_log/bookshop-web-2"]["include"] == ["/var/log/b.log"]
 
 
-@pytest.mark.parametrize(
-    ("runtime", "told"), [("docker", []), ("kubernetes", ["log files: not followed on kubernetes"])]
-)
-def test_files_that_nobody_reads_are_told(tmp_path: Path, runtime: str, told: list[str]) -> None:
-    """Proves that a stack says so where the collector cannot see the files that a profile names, and only there."""
+@pytest.mark.parametrize(("runtime", "reader"), [("docker", "collector"), ("kubernetes", "agent")])
+def test_who_follows_log_files(tmp_path: Path, runtime: str, reader: str) -> None:
+    """Proves that the files that a profile names are followed where they lie: on each node of a cluster."""
     logs = [{"service": "web", "path": "/var/log/a.json"}]
     alerting = {"default": "all", "receivers": {"all": {"webhook": {"url": "http://a/"}}}}
     made = stack(runtime=runtime, systems=bookshop(tmp_path, logs=logs), alerting=alerting)
 
-    assert [line.partition(",")[0] for line in made.left_out if line.startswith("log files")] == told
+    assert [
+        program.name
+        for program in made.programs
+        for path in program.files
+        if path in {"collector.yml", "agent.yml"}
+        and "file_log/bookshop-web" in yaml_file(made, program.name, path)["receivers"]
+    ] == [reader]
+    assert made.left_out == ()
 
 
 def test_limits_of_different_units_have_names_of_their_own() -> None:

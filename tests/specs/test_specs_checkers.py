@@ -11,6 +11,7 @@ import pytest
 
 from processes.place import executable
 from specs.stack import Stack
+from specs.discovery import AUTHORITY, TOKEN
 from specs.workload import Workload
 from tests.specs.support import EVERY_RECEIVER, committed, whole
 
@@ -26,13 +27,16 @@ OFFSET = 15500
 
 
 def _lay_out(workload: Workload, root: Path) -> Path:
-    """Write a workload's files where it finds them, and texts in the place of its secrets."""
-    config = root / workload.name / "config"
-    (root / workload.name / "data").mkdir(parents=True)
+    """Write a workload's files where it finds them, texts in the place of its secrets, and a pod's account."""
+    config, account = root / workload.name / "config", root / workload.name / "account"
+    for made in (root / workload.name / "data", account):
+        made.mkdir(parents=True)
+    for path in (TOKEN, AUTHORITY):
+        (account / Path(path).name).write_text("a token", encoding="utf-8")
     for path, text in {**workload.files, **dict.fromkeys(workload.secrets, "https://example.com/secret")}.items():
         file = config / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text.replace(str(Path(TOKEN).parent), str(account)), encoding="utf-8")
     return config
 
 

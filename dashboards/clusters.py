@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from dashboards.boards import alert_marks, app, board, environment, siblings, variable
+from dashboards.boards import alert_marks, app, board, deployments, environment, siblings, variable
 
 TAG = "kubernetes"
 HERE = 'environment=~"$environment"'
@@ -19,8 +19,9 @@ WRONG = 'alertname=~"(AdmissionWebhook|Api|Autoscaler|Cluster|Controllers|CronJo
 def page(title: str, *, description: str) -> Dashboard:
     """An empty dashboard about a cluster, with the ways to the others."""
     return (
-        board(title, description=description, tags=[TAG], refresh="1m")
+        board(title, description=description, tags=[TAG])
         .with_variable(environment("kube_node_info"))
+        .annotation(deployments())
         .link(siblings("Cluster", TAG))
     )
 

@@ -81,8 +81,7 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
     return Monitoring(
         jobs=(thanos.pods_of(context, NAME, shards(context), PORT), *long_term.jobs),
         groups=(
-            # Pods of a rollout take their time, and each would tell.
-            *prometheus_alerts.groups(names, fleeting, ruler=ruler, down_for="5m" if context.on_cluster else "1m"),
+            *prometheus_alerts.groups(names, fleeting, ruler=ruler, rolled=context.on_cluster),
             *remote_write.groups(context),
             *long_term.groups,
         ),

@@ -11,17 +11,30 @@ NAME = "prometheus"
 APPLICATIONS = "applications"
 """Scrape job of the targets that applications register themselves."""
 _WHO = "app, environment, service"
+_WORDS = {"1m": "a minute", "5m": "5 minutes"}
+
+
+def _down(which: Sequence[str], for_: str) -> Alert:
+    """A target that is away for longer than it may be."""
+    return Alert(
+        name="ServiceDown",
+        expr=f"up{{{', '.join(which)}}} == 0" if which else "up == 0",
+        for_=for_,
+        severity=Severity.CRITICAL,
+        summary="{{ $labels.job }} at {{ $labels.instance }} is down",
+        description=f"Prometheus could not scrape {{{{ $labels.instance }}}} of job {{{{ $labels.job }}}} for {_WORDS[for_]} (up is {{{{ $value }}}}).",
+        action="See whether the process runs and answers on the address named; its log tells why not. A target that is gone for good belongs out of its registration.",
+    )
 
 
 def groups(
-    names: Sequence[str], fleeting: Sequence[str] = (), *, ruler: str = "", down_for: str = "1m"
+    names: Sequence[str], fleeting: Sequence[str] = (), *, ruler: str = "", rolled: bool = False
 ) -> tuple[RuleGroup, ...]:
     """The alerts; `names` are the jobs that must have targets, `fleeting` those whose targets may go by themselves.
-    `ruler` is the job of another program that evaluates rules, and has alerts of its own about them. A target may be away
-    for `down_for`."""
-    away = "a minute" if down_for == "1m" else down_for
+    `ruler` is the job of another program that evaluates rules, and has alerts of its own about them. `rolled`: parts of
+    the stack are replaced one after the other when they change, which takes its time."""
     evaluated = f'{{job!="{ruler}"}}' if ruler else ""
-    lasting = f'{{job!~"{"|".join(fleeting)}"}}' if fleeting else ""
+    lasting = [f'job!~"{"|".join(fleeting)}"'] if fleeting else []
     return (
         RuleGroup(
             name="stack",
@@ -36,14 +49,10 @@ def groups(
                     description="Always firing ({{ $value }}). When it stops arriving, Prometheus, Alertmanager or the way between them is broken.",
                     action="Nothing while it fires. When the dead man's switch misses it: look at Prometheus, then at Alertmanager, then at the network between.",
                 ),
-                Alert(
-                    name="ServiceDown",
-                    expr=f"up{lasting} == 0",
-                    for_=down_for,
-                    severity=Severity.CRITICAL,
-                    summary="{{ $labels.job }} at {{ $labels.instance }} is down",
-                    description=f"Prometheus could not scrape {{{{ $labels.instance }}}} of job {{{{ $labels.job }}}} for {away} (up is {{{{ $value }}}}).",
-                    action="See whether the process runs and answers on the address named; its log tells why not. A target that is gone for good belongs out of its registration.",
+                *(
+                    (_down([f'app!="{APP}"', *lasting], "1m"), _down([f'app="{APP}"', *lasting], "5m"))
+                    if rolled
+                    else (_down(lasting, "1m"),)
                 ),
                 *(
                     Alert(

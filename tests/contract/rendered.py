@@ -92,6 +92,13 @@ class Rendered:
         """What the stack consists of."""
         return cast("Mapping[str, Any]", json.loads(self.files["inventory.json"]))
 
+    def announced(self, label: str) -> Any:
+        """What an alert says of where it is from, unless its series say something else."""
+        external = self.prometheus["global"]["external_labels"]
+        steps = self.prometheus["alerting"].get("alert_relabel_configs", [])
+        filled = {step["target_label"]: step["replacement"] for step in steps if step.get("regex") == ""}
+        return {**filled, **external}[label]
+
     def targets(self) -> Iterator[Target]:
         """Everything that Prometheus scrapes by name."""
         usual = self.prometheus["global"]["scrape_interval"]

@@ -12,6 +12,7 @@ from sample_app.errors import FILTERED, scrub
 
 from loadtests import measurements
 from loadtests.shapes import SHAPES
+from specs.log_paths import INSIDE
 from specs.log_queries import QUERIES
 from specs.model import Secret, seconds
 from specs.outputs import Made
@@ -107,7 +108,8 @@ def _sample_label(label: str) -> None:
 
 @covers(r"conventions\.external_labels\[.+\]")
 def _external_label(label: str) -> None:
-    assert PROD.prometheus["global"]["external_labels"][label] == PROD.stack.context.settings.model_dump()[label]
+    for found in (PROD, rendered("dev")):
+        assert found.announced(label) == found.stack.context.settings.model_dump()[label]
 
 
 @covers(r"conventions\.alert_labels\[.+\]")
@@ -224,9 +226,12 @@ JOBS = {"celery_flower": "celery", "blackbox": "blackbox-exporter", "json": "jso
 def _exporter(port: int, name: str) -> None:
     found = [target for target in PROD.targets() if target.job == JOBS.get(name, name)]
     ports = {int(target.address.rpartition(":")[2]) for target in found}
+    if not found:
+        # Pods of the stack are found by the API of the cluster.
+        ports = {each.number for each in PROD.stack.workload(f"{name}-exporter").ports}
     # Further servers of one kind take the ports that follow.
     assert min(ports) == port
-    assert max(ports) < port + len(found)
+    assert max(ports) < port + max(1, len(found))
     if name == "json":
         parts = build(settings(exporters=EVERY_EXPORTER), file=SETTINGS_FILE, absent=["json_exporter"])
         assert parts.left_out == ("json exporter: left out, since there is no json_exporter on PATH",)
@@ -358,7 +363,9 @@ def _alert(wanted: Mapping[str, Any], app: str) -> None:
     rule = matching[0]
     for words, parts in ASKS.items():
         if words in wanted["means"]:
-            assert all(part in f"{rule['expr']} " for part in parts), rule["expr"]
+            # Which targets a rule is about, others of the same name complete.
+            expr = re.sub(r"\bup{.*}", "up", rule["expr"])
+            assert all(part in f"{expr} " for part in parts), rule["expr"]
     for metric in re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)+", wanted["means"]):
         assert metric in rule["expr"]
     if "service" in wanted:
@@ -412,7 +419,10 @@ def _scrape(wanted: Mapping[str, Any], app: str) -> None:
     port = int(wanted["target"].rpartition(":")[2])
     # One Prometheus watches itself for all of them.
     owner = "observability" if job == "prometheus" else app
-    (found,) = (target for target in targets(owner) if target.job == job)
+    same((each["job_name"] for each in PROD.prometheus["scrape_configs"]), job)
+    # Pods of the stack are found by the API of the cluster.
+    scraped = rendered("dev").targets() if owner == "observability" else targets(owner)
+    (found,) = (target for target in scraped if target.job == job)
     if "mend" in wanted:
         explained(app, job)
     if path != "/metrics":
@@ -805,9 +815,13 @@ def _system_inhibit(wanted: str, app: str) -> None:
 
 
 def _receiver(app: str, service: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = PROD.collector["receivers"][f"file_log/{app}-{service}"]
-    same(PROD.collector["service"]["pipelines"]["logs"]["receivers"], f"file_log/{app}-{service}")
-    return found
+    # Of a cluster's node its agent reads the files.
+    agent: Mapping[str, Any] = PROD.yaml("agent/agent.yml")
+    name = f"file_log/{app}-{service}"
+    found: Mapping[str, Any] = agent["receivers"][name]
+    assert any(name in pipeline["receivers"] for pipeline in agent["service"]["pipelines"].values())
+    same(rendered("dev").collector["service"]["pipelines"]["logs"]["receivers"], name)
+    return {**found, "include": [path.removeprefix(INSIDE) for path in found["include"]]}
 
 
 TEXT = {
@@ -929,7 +943,9 @@ def _tracing(port: int, app: str, protocol: str | None = None) -> None:
     }
     if protocol in listening:
         assert listening[protocol]["endpoint"].endswith(f":{port}")
-        same(PROD.collector["service"]["pipelines"]["traces"]["exporters"], "otlp_grpc/jaeger")
+        for collector in (rendered("dev").collector, PROD.yaml("sampler/sampler.yml")):
+            pipelines = collector["service"]["pipelines"].values()
+            assert any("otlp_grpc/jaeger" in pipeline["exporters"] for pipeline in pipelines)
     else:
         # Gone for good: the page says so, and what to take instead.
         assert protocol in {"zipkin_thrift_udp_legacy", "sampling_http"}
@@ -950,8 +966,8 @@ def _grafana(wanted: str, app: str, what: str) -> None:
     elif what == "admin_password":
         assert wanted == "never 'admin'"
         assert environment["GF_SECURITY_ADMIN_PASSWORD"].startswith("$__file{")
-        (password,) = PROD.stack.workload("grafana").secrets.values()
-        assert password.generated
+        secrets = PROD.stack.workload("grafana").secrets
+        assert secrets[environment["GF_SECURITY_ADMIN_PASSWORD"].partition("/config/")[2].removesuffix("}")].generated
         explained(app, "admin")
     else:
         assert wanted == "provisioned and not editable"
@@ -1069,7 +1085,7 @@ def _apm_env(wanted: str, app: str, name: str) -> None:
 def _own_external_label(wanted: str, app: str, label: str) -> None:
     # They are an environment's: a stack of the system's own says them in its file, as any stack does.
     own: Rendered = rendered("prod", cluster=app, environment="production")
-    assert own.prometheus["global"]["external_labels"][label] == wanted
+    assert own.announced(label) == wanted
     explained(app, "external_labels")
 
 
@@ -1123,7 +1139,7 @@ def test_environments_agree(name: str) -> None:
     assert rules_of(other) == rules_of(PROD)
     # Containers of a cluster are measured by its kubelets.
     assert {(board.folder, board.uid, board.title) for board in other.boards() if board.uid != "exporter-cadvisor"} == {
-        (board.folder, board.uid, board.title) for board in PROD.boards()
+        (board.folder, board.uid, board.title) for board in PROD.boards() if board.folder != "cluster"
     }
     assert [
         fact

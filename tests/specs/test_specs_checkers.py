@@ -41,6 +41,8 @@ def _lay_out(workload: Workload, root: Path) -> Path:
 
 
 CHECKED = ("prometheus", "alertmanager", "loki", "collector")
+COLLECTORS = {"prod": ["agent", "sampler"], "everything-in-a-cluster": ["agent"]}
+"""Collectors of a cluster besides the gateway."""
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -58,8 +60,9 @@ def test_checkers_accept_every_file(name: str, tmp_path: Path) -> None:
                 refused.append(f"{' '.join(check.argv)}: {done.stdout}{done.stderr}")
 
     assert refused == []
-    on_nodes = ["agent"] if STACKS[name].context.on_cluster else []
-    assert checked == [*CHECKED, *on_nodes, "blackbox-exporter"]
+    collectors = [program.name for program in STACKS[name].workloads if program.name in {"agent", "sampler"}]
+    assert collectors == COLLECTORS.get(name, [])
+    assert checked == [*CHECKED, *collectors, "blackbox-exporter"]
 
 
 @pytest.mark.parametrize("name", STACKS)

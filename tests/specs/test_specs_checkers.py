@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from processes.place import executable
-from specs.stack import Stack
 from specs.discovery import AUTHORITY, TOKEN
+from specs.stack import Stack
 from specs.workload import Workload
 from tests.specs.support import EVERY_RECEIVER, committed, whole
 

@@ -128,14 +128,7 @@ def test_a_healthy_cluster_is_quiet(tmp_path: Path) -> None:
     document: dict[str, Any] = {"rule_files": sorted(files), "evaluation_interval": "15s", "tests": [test, other]}
     (tmp_path / "test.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
-    done = subprocess.run(
-        [str(executable("promtool")), "test", "rules", "test.yml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = _promtool(tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     # What a healthy cluster has none of.
@@ -145,6 +138,51 @@ def test_a_healthy_cluster_is_quiet(tmp_path: Path) -> None:
         *("kube_persistentvolume_status_phase", "kube_pod_container_status_last_terminated_reason"),
         *("kubelet_evictions", "apiserver_admission_webhook_rejection_count", "kube_state_metrics_list_total"),
     }
+
+
+def test_a_rollout_pages_nobody(tmp_path: Path) -> None:
+    """Proves that a target of a system is told after a minute, one of the stack's own, which are replaced one after the
+    other, after five, and what goes with its node by none of both."""
+    found = made("k3s")
+    for name, text in rule_files(found.groups, runbooks="r", dashboards="d").items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    of = {
+        "shop": 'app="shop", job="shop"',
+        "loki": 'app="observability", job="loki"',
+        "agent": 'app="observability", job="agent"',
+    }
+    firing = 'group by (job) (ALERTS{alertname="ServiceDown", alertstate="firing"})'
+    told = {"45s": (), "1m": ("shop",), "4m45s": ("shop",), "5m": ("loki", "shop"), "30m": ("loki", "shop")}
+    test: dict[str, Any] = {
+        "interval": "15s",
+        "input_series": [{"series": f"up{{{labels}}}", "values": "0x130"} for labels in of.values()],
+        "promql_expr_test": [
+            {
+                "expr": firing,
+                "eval_time": at,
+                "exp_samples": [{"labels": f'{{job="{job}"}}', "value": 1} for job in jobs],
+            }
+            for at, jobs in told.items()
+        ],
+    }
+    (file,) = (path.name for path in tmp_path.iterdir() if "ServiceDown" in path.read_text(encoding="utf-8"))
+    document = {"rule_files": [file], "evaluation_interval": "15s", "tests": [test]}
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    done = _promtool(tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _promtool(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(executable("promtool")), "test", "rules", "test.yml"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
 
 
 def _metrics(expr: str) -> set[str]:

@@ -395,8 +395,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         (
             "versions.loky: unknown program (accepted: alertmanager, apm-server, blackbox-exporter, busybox, cadvisor,"
             " collector, elasticsearch, elasticsearch-exporter, flower, glitchtip, glitchtip-postgres,"
-            " glitchtip-redis, grafana, jaeger, json-exporter, kibana, kube-state-metrics, logstash, loki, nginx-exporter,"
-            " node-exporter, postgres-exporter, prometheus, redis-exporter, thanos)"
+            " glitchtip-redis, grafana, jaeger, json-exporter, kibana, kube-state-metrics, logstash, loki,"
+            " nginx-exporter, node-exporter, postgres-exporter, prometheus, redis-exporter, thanos)"
         ),
     ),
 )

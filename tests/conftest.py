@@ -1,17 +1,25 @@
 """How tests are shared between processes: `make test` runs one for each core."""
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-_ROOT = Path(__file__).parent
-_ONE_AT_A_TIME = frozenset({"cluster", "examples", "loadtests", "local", "processes"})
-"""Folders whose tests start what the machine should not see twice, or measure: all of them run in one process."""
+_TOGETHER = {
+    # Their tests start what the machine should not see twice, or measure.
+    **dict.fromkeys(("cluster", "examples", "loadtests", "local", "processes"), "the machine"),
+    # Its modules share what takes long to start.
+    "kubernetes": "the API server",
+}
+"""Folders whose tests one process runs, one after the other; of others, those of one module."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module together, for the sake of what they share, and those of some folders, too."""
-    for item in items:
-        place = item.path.relative_to(_ROOT)
-        group = "the machine" if place.parts[0] in _ONE_AT_A_TIME else str(place)
-        item.add_marker(pytest.mark.xdist_group(group))
+class _Sharing(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        _, *folders = file.split("/")
+        return _TOGETHER.get(folders[0], file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Who runs what."""
+    return _Sharing(config, log)

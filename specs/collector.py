@@ -23,6 +23,8 @@ HEALTH = 13133
 METRICS = 8888
 MEMORY = "512Mi"
 """What it has at least; its limiter follows what it really has (docs/sizing.md)."""
+WAITING = 256 * 1024**2
+"""Bytes of log lines that wait on disk for Loki, about 800,000 lines."""
 AGENT = "agent"
 """The collector on every node of a cluster (specs.agent)."""
 
@@ -48,7 +50,7 @@ def _events(context: Context) -> dict[str, Any]:
             "pipelines": {
                 "logs/alert_history": {
                     "receivers": [receiver],
-                    "processors": ["memory_limiter", "transform/alert_history", "resource", "batch"],
+                    "processors": ["memory_limiter", "transform/alert_history", "resource"],
                     "exporters": ["otlp_http/loki"],
                 }
             }
@@ -56,7 +58,7 @@ def _events(context: Context) -> dict[str, Any]:
     }
 
 
-_LOG_PROCESSORS = ("memory_limiter", "resource", "transform/logs", "batch")
+_LOG_PROCESSORS = ("memory_limiter", "resource", "transform/logs")
 _SPANS = ("otlp", "jaeger", "zipkin")
 """What takes spans in."""
 
@@ -87,8 +89,15 @@ def _to_stores(context: Context) -> dict[str, Any]:
         **({} if sampling.apart(context) else {"otlp_grpc/jaeger": jaeger.exporter(context, storage="file_storage")}),
         "otlp_http/loki": {
             "endpoint": f"http://{context.addresses.dial(*loki.push_address(context))}/otlp",
-            "sending_queue": {"storage": "file_storage"},
-            **telemetry.patient(context),
+            # What waits for Loki waits on disk. When there is no more room, nothing more is taken in, and files wait.
+            "retry_on_failure": {"max_elapsed_time": "0s"},
+            "sending_queue": {
+                "storage": "file_storage",
+                "block_on_overflow": True,
+                "sizer": "bytes",
+                "queue_size": WAITING,
+                "batch": {"flush_timeout": "1s", "min_size": 100_000, "max_size": 1_000_000},
+            },
         },
         **_to_prometheus(context),
     }

@@ -20,6 +20,8 @@ def file_receiver(include: Sequence[str], log_format: Format, **resource: str) -
         "start_at": "beginning",
         "storage": "file_storage",
         "poll_interval": "500ms",
+        # What cannot be handed on now is handed on later.
+        "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
         **({"multiline": {"line_start_pattern": log_format.starts}} if log_format.starts else {}),
         **({"resource": resource} if resource else {}),
         **({"operators": [dict(step) for step in log_format.operators]} if log_format.operators else {}),

@@ -14,13 +14,14 @@ _WHO = "app, environment, service"
 _WORDS = {"1m": "a minute", "5m": "5 minutes"}
 
 
-def _down(which: Sequence[str], for_: str) -> Alert:
-    """A target that is away for longer than it may be."""
+def _down(which: Sequence[str], for_: str, app: str = "") -> Alert:
+    """A target that is away for longer than it may be; of `app` alone, if that is said."""
     return Alert(
         name="ServiceDown",
         expr=f"up{{{', '.join(which)}}} == 0" if which else "up == 0",
         for_=for_,
         severity=Severity.CRITICAL,
+        app=app,
         summary="{{ $labels.job }} at {{ $labels.instance }} is down",
         description=f"Prometheus could not scrape {{{{ $labels.instance }}}} of job {{{{ $labels.job }}}} for {_WORDS[for_]} (up is {{{{ $value }}}}).",
         action="See whether the process runs and answers on the address named; its log tells why not. A target that is gone for good belongs out of its registration.",
@@ -50,7 +51,7 @@ def groups(
                     action="Nothing while it fires. When the dead man's switch misses it: look at Prometheus, then at Alertmanager, then at the network between.",
                 ),
                 *(
-                    (_down([f'app!="{APP}"', *lasting], "1m"), _down([f'app="{APP}"', *lasting], "5m"))
+                    (_down([f'app!="{APP}"', *lasting], "1m"), _down([f'app="{APP}"', *lasting], "5m", APP))
                     if rolled
                     else (_down(lasting, "1m"),)
                 ),

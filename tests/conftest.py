@@ -7,17 +7,19 @@ from xdist.scheduler import LoadScopeScheduling
 _TOGETHER = {
     # Their tests start what the machine should not see twice, or measure.
     **dict.fromkeys(("cluster", "examples", "loadtests", "local", "processes"), "the machine"),
+    # It looks whether ports are free.
+    "tools/test_docker_engine.py": "the machine",
     # Its modules share what takes long to start.
     "kubernetes": "the API server",
 }
-"""Folders whose tests one process runs, one after the other; of others, those of one module."""
+"""Folders and modules whose tests one process runs, one after the other; of others, those of one module."""
 
 
 class _Sharing(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        _, *folders = file.split("/")
-        return _TOGETHER.get(folders[0], file)
+        place = file.removeprefix("tests/")
+        return _TOGETHER.get(place) or _TOGETHER.get(place.partition("/")[0], file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -114,7 +114,7 @@ class LogStack:
 def _lay_out(workload: Workload, home: Path) -> Path:
     place = home / workload.name
     for name in ("config", "data", "log"):
-        (place / name).mkdir(parents=True)
+        (place / name).mkdir(parents=True, exist_ok=True)
     for path, text in workload.files.items():
         file = place / "config" / path
         file.parent.mkdir(parents=True, exist_ok=True)

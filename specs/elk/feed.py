@@ -63,7 +63,6 @@ def _document(context: Context) -> tuple[str, ...]:
 
 def configuration(context: Context, receivers: Sequence[str], processors: Sequence[str]) -> dict[str, Any]:
     """`elk.yml` as a value: a pipeline beside the one to Loki, from the same receivers through the same processors."""
-    *before, batch = processors
     return {
         "processors": {
             "transform/elk": {
@@ -93,7 +92,8 @@ def configuration(context: Context, receivers: Sequence[str], processors: Sequen
             "pipelines": {
                 "logs/elk": {
                     "receivers": list(receivers),
-                    "processors": [*before, "transform/elk", batch],
+                    # What Elasticsearch cannot take for hours is dropped here, so that Loki gets its lines meanwhile.
+                    "processors": [*processors, "transform/elk", "batch"],
                     "exporters": ["elasticsearch"],
                 }
             }

@@ -20,7 +20,9 @@ RECEIVERS = {"default": "team", "receivers": {"team": {"webhook": {"url": "http:
 
 def asked(runtime: RuntimeKind, *, secrets: dict[str, str] | None = None, **more: Any) -> tuple[Recording, list[str]]:
     """Return what reading the secrets of a stack with a Grafana declares, and the keys of the secrets."""
-    settings = settings_for(runtime, alerting=RECEIVERS, **more).model_dump(mode="json", by_alias=True)
+    settings = settings_for(runtime, alerting=RECEIVERS, **more).model_dump(
+        mode="json", by_alias=True, exclude_unset=True
+    )
     keys: list[str] = []
 
     def program() -> None:

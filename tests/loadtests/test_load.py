@@ -243,7 +243,7 @@ def test_a_run_that_is_ended(tmp_path: Path, sent: signal.Signals, to_both: bool
         if to_both:
             locust.send_signal(sent)
         process.send_signal(sent)
-        assert ended(process, 20)[0] == expected
+        assert ended(process)[0] == expected
         found = json.loads(report.read_text())
         count = sum(endpoint["count"] for endpoint in found["endpoints"])
         assert (found["complete"], found["passed"]) == (False, False)

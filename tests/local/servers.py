@@ -73,10 +73,15 @@ _STACK = (
 )
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_SHARE = 3300
+"""Tests that run at the same time look for ports in different places."""
+
+
 def free_offset() -> int:
     """A port offset at which a whole stack finds its ports free, below the range of outgoing connections."""
     for step in range(200):
-        offset = 6000 + (os.getpid() * 7 + step * 41) % 9900
+        offset = 6000 + _SHARE * (_WORKER % 3) + (os.getpid() * 7 + step * 41) % _SHARE
         with ExitStack() as held:
             try:
                 for port in _STACK:

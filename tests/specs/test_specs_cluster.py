@@ -50,12 +50,13 @@ def test_nothing_where_no_cluster_is_watched(runtime: str, changes: Mapping[str,
     """Proves that elsewhere, and where it is switched off, there is no workload, job, alert or dashboard about it, and
     that ServiceDown is told of every target."""
     found = stack(runtime=runtime, alerting=ALERTING, exporters={"node": {}}, **changes)
-    (down,) = (alert for group in found.groups for alert in group.alerts if alert.name == "ServiceDown")
+    down = [alert.expr for group in found.groups for alert in group.alerts if alert.name == "ServiceDown"]
 
     assert names.STATE not in found.names
     assert (of_cluster(found), groups(found)) == (set(), [])
     assert [path for path in found.dashboards if path.startswith("cluster/")] == []
-    assert down.expr == "up == 0"
+    both = ['up{app!="observability"} == 0', 'up{app="observability"} == 0']
+    assert down == (both if runtime == "kubernetes" else ["up == 0"])
 
 
 def test_dashboards_are_those_of_the_folder() -> None:
@@ -203,13 +204,13 @@ def test_prometheus_may_ask_for_metrics(flavor: str, more: tuple[ApiRule, ...]) 
 def test_a_node_that_goes_wakes_nobody() -> None:
     """Proves that ServiceDown leaves out what goes with a node, for which there are alerts of lesser urgency."""
     found = made()
-    (down,) = (alert for group in found.groups for alert in group.alerts if alert.name == "ServiceDown")
+    down = [alert for group in found.groups for alert in group.alerts if alert.name == "ServiceDown"]
     jobs = {job.name for job in found.jobs if job.fleeting}
     told = {alert.name: alert.severity.value for group in groups(found) for alert in group.alerts}
 
     assert jobs >= {"kubelet", "kubelet-containers", "kubelet-probes", "node-exporter"}
-    (left_out,) = re.findall(r'^up\{job!~"(.*)"\} == 0$', down.expr)
-    assert set(left_out.split("|")) == jobs
+    left_out = [re.findall(r'^up\{app!?="observability", job!~"(.*)"\} == 0$', alert.expr) for alert in down]
+    assert [set(names.split("|")) for (names,) in left_out] == [jobs, jobs]
     assert {told[name] for name in ("KubeletDown", "NodeNotReady", "DaemonSetPodsMissing")} == {"warning"}
 
 

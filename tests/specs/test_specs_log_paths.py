@@ -67,7 +67,7 @@ def test_the_collector_follows_them_on_docker() -> None:
 
 
 def test_elsewhere_paths_are_the_hosts_own() -> None:
-    """Proves that processes read the paths as they are, and that a cluster's stack says that it follows none."""
+    """Proves that processes read the paths as they are, and that on a cluster each node's agent sees its own."""
     files = [{"name": "shop", "app": "shop", "include": ["/srv/shop/*.log"]}]
     processes = stack(log_files=files)
     pods = stack(runtime="kubernetes", alerting=RECEIVERS, log_files=files)
@@ -75,5 +75,7 @@ def test_elsewhere_paths_are_the_hosts_own() -> None:
     collector = yaml_file(processes, "collector", "collector.yml")
     assert collector["receivers"]["file_log/shop"]["include"] == ["/srv/shop/*.log"]
     assert processes.workload("collector").extras == (Registry(), Outward())
-    assert [line.partition(":")[0] for line in pods.left_out] == ["log files"]
-    assert pods.workload("collector").extras == (Registry(), Outward())
+    assert pods.left_out == ()
+    agent = yaml_file(pods, "agent", "agent.yml")
+    assert agent["receivers"]["file_log/shop"]["include"] == ["/host/srv/shop/*.log"]
+    assert HostPaths((("/srv/shop", "/host/srv/shop"),)) in pods.workload("agent").extras

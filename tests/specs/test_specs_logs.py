@@ -566,6 +566,35 @@ def test_three_alertmanagers_mute_an_alert_once(logs: LogStack, tmp_path: Path) 
     assert sorted(labels.get("outcome", "") for labels, _, _ in found) == ["", "", "delivered", "silenced"]
 
 
+def test_lines_wait_for_loki(tmp_path: Path) -> None:
+    """Proves that no line is lost while Loki is away for longer than there is room for what waits: the files wait, and
+    each line is there once afterwards."""
+    made = context(free_offset())
+    whole = collector.workload(made)
+    config = yaml.safe_load(whole.files["collector.yml"])
+    # Room for about a thirtieth of the lines; all of a queue's room is a matter of hours.
+    config["exporters"]["otlp_http/loki"]["sending_queue"]["queue_size"] = 50_000
+    config["exporters"]["otlp_http/loki"]["sending_queue"]["batch"] |= {"min_size": 5_000, "max_size": 10_000}
+    small = replace(whole, files={**whole.files, "collector.yml": to_yaml(config)})
+    store = loki.workload(made, loki.log_groups(), runbooks="http://a.example.com", dashboards="http://b.example.com")
+    stack = LogStack(home=tmp_path, context=made)
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    sent = [json.dumps({"timestamp": f"{at}.{number:06d}Z", "message": f"line {number}"}) for number in range(6000)]
+
+    with started(small, tmp_path, made):
+        stack.registered("shop/web.json", sent)
+        # Long enough for every line to be read and, if it were so, dropped.
+        time.sleep(5)
+        with started(store, tmp_path, made):
+            count = 'sum(count_over_time({app="shop"}[1h]))'
+
+            def found() -> int:
+                return sum(int(sample["value"][1]) for sample in stack.instant(count, time.time()))
+
+            eventually(lambda: found() >= len(sent), 100, "every line")
+            assert found() == len(sent)
+
+
 def test_history_is_not_told_twice(logs: LogStack) -> None:
     """Proves that Alertmanager's events are in the history alone, and its other lines still are its own."""
     _post(logs, "Burning", "critical", "shop")

@@ -176,6 +176,7 @@ def test_alertmanagers_are_told_all_of_each_other() -> None:
         "--cluster.listen-address=0.0.0.0:9094",
         "--cluster.advertise-address=[$(POD_IP)]:9094",
         "--cluster.label=alertmanager.observability",
+        "--cluster.reconnect-timeout=5m",
         *(f"--cluster.peer={peer}:9094" for peer in peers),
     ]
     assert (found.replicas, found.peers, found.extras) == (3, ("gossip", "gossip-udp"), (Identity(),))

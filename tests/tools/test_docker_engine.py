@@ -26,7 +26,8 @@ from tests.tools.docker_stand_in import Engine, now, serving
 from tools import docker_engine, docker_preflight, health, images
 from tools.docker_engine import Containers, EngineError, Where
 
-OFFSET = 21000
+OFFSET = 16000
+"""Ports below those that outgoing connections take."""
 PARTS = ("prometheus", "alertmanager", "loki", "jaeger", "collector", "grafana")
 
 

@@ -168,7 +168,7 @@ def test_an_interrupt_leaves_nothing_broken(hello: Program, tmp_path: Path, slow
         time.sleep(0.05)
     go = int((slow_go / "builds").read_text())
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=30)
+    run.communicate(timeout=50)
     assert run.returncode != 0
     with pytest.raises(ProcessLookupError):
         os.kill(go, 0)

@@ -1,8 +1,14 @@
 """How tests are shared between processes: `make test` runs one for each core."""
 
+import signal
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# A shell that runs tests in the background has what they start deaf to Ctrl-C, which some of them send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TOGETHER = {
     # Their tests start what the machine should not see twice, or measure.

@@ -193,7 +193,8 @@ def test_a_difference_is_seen() -> None:
     """Proves that a job, a rule, a dashboard or a file that only one runtime has otherwise does not pass."""
     stacks = _stacks()
     usual = _letters(stacks)
-    overridden = {**BODY, "alerting": {**BODY["alerting"], "overrides": {"ServiceDown": {"for": "9m"}}}}
+    overrides = {"PrometheusConfigReloadFailed": {"for": "9m"}}
+    overridden = {**BODY, "alerting": {**BODY["alerting"], "overrides": overrides}}
     retained = {**BODY, "retention": {"traces": "3d"}}
     unprobed: Mapping[str, Any] = {"exporters": {**EVERY_EXPORTER, "blackbox": {"probes": dict[str, Any]()}}}
     fewer_probes = {**BODY, **unprobed}
@@ -201,7 +202,7 @@ def test_a_difference_is_seen() -> None:
     def new(**changed: Stack) -> set[tuple[str, str]]:
         return {fact for fact, row in _letters({**stacks, **changed}).items() if usual.get(fact) != row}
 
-    assert ("rules", "prometheus/rules/stack.yml: stack") in new(docker=stack(**overridden, runtime="docker"))
+    assert ("rules", "prometheus/rules/prometheus.yml: prometheus") in new(docker=stack(**overridden, runtime="docker"))
     assert new(docker=stack(**retained, runtime="docker")) == {("file", "jaeger/jaeger.yml")}
     assert new(kubernetes=stack(**fewer_probes, runtime="kubernetes")) == {("job", "probe")}
     fewer = {path: board for path, board in stacks["docker"].dashboards.items() if path != "observability/slo.json"}

@@ -542,7 +542,7 @@ def test_feed_reads_what_loki_gets() -> None:
     to_elasticsearch = made["service"]["pipelines"]["logs/elk"]
 
     assert to_elasticsearch["receivers"] == to_loki["receivers"]
-    assert [name for name in to_elasticsearch["processors"] if name != "transform/elk"] == to_loki["processors"]
+    assert to_elasticsearch["processors"] == [*to_loki["processors"], "transform/elk", "batch"]
     assert made["exporters"]["elasticsearch"]["password"] == "${file:../config/secrets/elasticsearch-password}"  # noqa: S105
     assert made["exporters"]["elasticsearch"]["sending_queue"]["storage"] == "file_storage"
     assert 401 in made["exporters"]["elasticsearch"]["retry"]["retry_on_status"], "users are made after the start"

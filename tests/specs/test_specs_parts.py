@@ -537,7 +537,12 @@ def test_log_files_are_followed() -> None:
         "move",
         "move",
     ]
-    usual = {"start_at": "beginning", "storage": "file_storage", "poll_interval": "500ms"}
+    usual = {
+        "start_at": "beginning",
+        "storage": "file_storage",
+        "poll_interval": "500ms",
+        "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+    }
     assert web == {"include": ["/var/log/shop/*.json"], **usual, "resource": {"app": "shop", "service.name": "web"}}
     assert nginx == {
         "include": ["/var/log/nginx/*.log"],

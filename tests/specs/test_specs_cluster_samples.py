@@ -155,7 +155,9 @@ def _await(port: int, job: str, home: Path) -> list[dict[str, str]]:
     while True:
         try:
             query = {"match[]": f'{{job="{job}"}}'}
-            series = httpx.get(f"http://127.0.0.1:{port}/api/v1/series", params=query, timeout=5).json()["data"]
+            answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/series", params=query, timeout=5)
+            # It answers that it starts, before it is there.
+            series = answer.raise_for_status().json()["data"]
             found = [each for each in series if not re.fullmatch("up|scrape_.*", each["__name__"])]
             if found:
                 return found

@@ -162,7 +162,7 @@ def configuration(context: Context) -> dict[str, Any]:
                 "endpoint": context.addresses.dial(collector.NAME, collector.OTLP_GRPC),
                 "tls": {"insecure": True},
                 # Files wait while the collector is away: nothing is read that cannot be kept.
-                "retry_on_failure": {"max_elapsed_time": "0s"},
+                "retry_on_failure": {**telemetry.FOREVER},
                 "sending_queue": {
                     "storage": "file_storage",
                     "block_on_overflow": True,

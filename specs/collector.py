@@ -90,7 +90,7 @@ def _to_stores(context: Context) -> dict[str, Any]:
         "otlp_http/loki": {
             "endpoint": f"http://{context.addresses.dial(*loki.push_address(context))}/otlp",
             # What waits for Loki waits on disk. When there is no more room, nothing more is taken in, and files wait.
-            "retry_on_failure": {"max_elapsed_time": "0s"},
+            "retry_on_failure": {**telemetry.FOREVER},
             "sending_queue": {
                 "storage": "file_storage",
                 "block_on_overflow": True,

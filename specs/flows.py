@@ -34,7 +34,7 @@ from specs.flow import (
 )
 from specs.monitoring import Discovery, ScrapeJob
 from specs.programs import ALERTMANAGER, PROMETHEUS
-from specs.settings import Settings
+from specs.settings import Kubernetes
 from specs.stack import Stack
 from specs.workload import ApiAccess, Dials, Workload
 
@@ -55,9 +55,9 @@ def flows(stack: Stack) -> tuple[Flow, ...]:
     return _Network(stack).flows()
 
 
-def namespace_of(workload: Workload, settings: Settings) -> str:
+def namespace_of(workload: Workload, kubernetes: Kubernetes) -> str:
     """The namespace of the pods of `workload`."""
-    return f"{settings.kubernetes.namespace}{NODE_NAMESPACE if workload.on_nodes else ''}"
+    return f"{kubernetes.namespace}{NODE_NAMESPACE if workload.on_nodes else ''}"
 
 
 class _Network:
@@ -87,7 +87,7 @@ class _Network:
         return merged((*found, *names))
 
     def _part(self, workload: Workload) -> Part:
-        return Part(workload.name, namespace_of(workload, self._settings))
+        return Part(workload.name, namespace_of(workload, self._settings.kubernetes))
 
     def _outward(self, workload: Workload) -> Iterator[Flow]:
         """What a workload dials, and its replicas each other."""
@@ -193,7 +193,9 @@ class _Network:
         for workload in self._stack.workloads:
             for program in (workload, *workload.beside):
                 for port in program.ports:
-                    labels = _pod_labels(workload, program, port.number, namespace_of(workload, self._settings))
+                    labels = _pod_labels(
+                        workload, program, port.number, namespace_of(workload, self._settings.kubernetes)
+                    )
                     if port.protocol == "tcp" and _kept(found, labels):
                         yield self._part(workload), (Reach(port.number),)
         others = [namespace for namespace in found.namespaces if namespace not in self._namespaces]

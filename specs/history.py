@@ -6,6 +6,7 @@ and supervisor rotates; elsewhere it posts them to the collector.
 
 from typing import Any
 
+from specs.log_formats import quoted
 from specs.part import APP, Context
 from specs.programs import ALERTMANAGER, COLLECTOR
 
@@ -51,12 +52,8 @@ def webhook_receiver(context: Context) -> dict[str, Any]:
     return {"endpoint": context.addresses.listen(PORT), "path": _PATH}
 
 
-def _quoted(pattern: str) -> str:
-    return pattern.replace("\\", "\\\\").replace('"', '\\"')
-
-
 def _extract(pattern: str, condition: str = "") -> str:
-    found = f'merge_maps(log.attributes, ExtractPatterns(log.body, "{_quoted(pattern)}"), "upsert")'
+    found = f'merge_maps(log.attributes, ExtractPatterns(log.body, {quoted(pattern)}), "upsert")'
     return found + (f" where {condition}" if condition else "")
 
 
@@ -124,8 +121,8 @@ def statements(context: Context) -> tuple[str, ...]:
     and only the first one is asked; who was told is said by the one that did it."""
     if context.scale.alertmanager == 1:
         return STATEMENTS
-    later = _quoted(r'"clusterPosition":\s*[1-9]')
-    echo = f'IsMatch(log.attributes["event"], "MutedAlert$") and IsMatch(log.body, "{later}")'
+    later = quoted(r'"clusterPosition":\s*[1-9]')
+    echo = f'IsMatch(log.attributes["event"], "MutedAlert$") and IsMatch(log.body, {later})'
     return (*STATEMENTS, f'delete_key(log.attributes, "outcome") where {echo}')
 
 

@@ -72,10 +72,12 @@ and on (environment) sum by (environment) (rate({{__name__=~"otelcol_receiver_ac
 
 def exporter(context: Context, storage: str = "") -> dict[str, Any]:
     """What hands spans on to Jaeger; what waits is kept by the extension `storage`."""
+    # On a cluster what waits is on a volume, and Jaeger may be away for a while.
+    patient = {"retry_on_failure": {"max_elapsed_time": "1h"}} if context.on_cluster else {}
     return {
         "endpoint": context.addresses.dial(NAME, OTLP),
         "tls": {"insecure": True},
-        **({"sending_queue": {"storage": storage}, **telemetry.patient(context)} if storage else {}),
+        **({"sending_queue": {"storage": storage}, **patient} if storage else {}),
     }
 
 

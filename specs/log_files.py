@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from specs import history, log_paths
+from specs import history, log_paths, telemetry
 from specs.log_formats import FORMATS, Format
 from specs.model import SettingsError
 from specs.part import APP, Context
@@ -21,7 +21,7 @@ def file_receiver(include: Sequence[str], log_format: Format, **resource: str) -
         "storage": "file_storage",
         "poll_interval": "500ms",
         # What cannot be handed on now is handed on later.
-        "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+        "retry_on_failure": {"enabled": True, **telemetry.FOREVER},
         **({"multiline": {"line_start_pattern": log_format.starts}} if log_format.starts else {}),
         **({"resource": resource} if resource else {}),
         **({"operators": [dict(step) for step in log_format.operators]} if log_format.operators else {}),

@@ -10,6 +10,13 @@ from typing import Any
 
 from specs.settings import LogFormat
 
+
+def quoted(pattern: str) -> str:
+    """A regular expression as a text of the collector's languages, in its quotes."""
+    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 _LEVELS: Mapping[str, tuple[str, ...]] = {
     "debug": ("verbose", "debug1", "debug2", "debug3", "debug4", "debug5"),
     "info": ("information", "notice", "success", "log", "detail", "hint", "statement", "context", "query"),

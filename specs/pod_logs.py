@@ -7,8 +7,9 @@ from another day than its neighbours. Formats are found by how lines begin, sinc
 from collections.abc import Mapping
 from typing import Any
 
+from specs import telemetry
 from specs.discovery import NODE_NAMESPACE
-from specs.log_formats import FORMATS
+from specs.log_formats import FORMATS, quoted
 from specs.part import Context
 from specs.settings import LogFormat
 
@@ -23,14 +24,8 @@ _KLOG = r"^(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d"
 """How parts of Kubernetes begin a line."""
 
 
-def _quoted(pattern: str) -> str:
-    """A pattern as a text of the collector's expressions."""
-    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 def _begins(pattern: str) -> str:
-    return f"body matches {_quoted(pattern)}"
+    return f"body matches {quoted(pattern)}"
 
 
 def _timeless(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,7 +78,7 @@ def receiver(context: Context, agent: str) -> dict[str, Any]:
         # A line that the runtime cut may end anywhere.
         "preserve_trailing_whitespaces": True,
         # What is not taken, for want of memory, is read again.
-        "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+        "retry_on_failure": {"enabled": True, **telemetry.FOREVER},
         "operators": [
             {"type": "container"},
             {"type": "filter", "expr": f'timestamp < now() - duration("{_OLDEST}")'},

@@ -6,6 +6,9 @@ from typing import Any
 from specs.addresses import Addresses
 from specs.part import Context
 
+FOREVER = {"max_elapsed_time": "0s"}
+"""Retries of a receiver of files or an exporter: what it has is handed on whenever that is possible again."""
+
 
 def own(addresses: Addresses, port: int, resource: Mapping[str, str] | None = None) -> dict[str, Any]:
     """`service.telemetry`: warnings to the log, metrics to be scraped at `port`. `resource` is what the program says of
@@ -25,8 +28,3 @@ def takes(context: Context, port: int) -> dict[str, Any]:
         "keepalive": {"server_parameters": {"max_connection_age": "1m", "max_connection_age_grace": "30s"}}
     }
     return {"endpoint": context.addresses.listen(port), **(spread if context.on_cluster else {})}
-
-
-def patient(context: Context) -> dict[str, Any]:
-    """An exporter's retries: on a cluster, where what waits is on a volume, for as long as Loki takes late lines."""
-    return {"retry_on_failure": {"max_elapsed_time": "1h"}} if context.on_cluster else {}

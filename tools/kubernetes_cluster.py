@@ -13,6 +13,7 @@ from components.runtimes.containers import DATA_VOLUME
 from processes.errors import ProcessError
 from specs import links
 from specs.discovery import NODE_NAMESPACE
+from specs.flows import namespace_of
 from specs.settings import KEY
 from specs.stack import Stack
 from specs.workload import Port
@@ -151,12 +152,10 @@ class Pods:
         """Print what pods of the parts `names` say; the exit status is kubectl's. Raises ClusterError."""
         self.reach()
         status = 0
-        for namespace, chosen in (
-            (self.namespace, [name for name in names if not self.stack.workload(name).on_nodes]),
-            (f"{self.namespace}{NODE_NAMESPACE}", [name for name in names if self.stack.workload(name).on_nodes]),
-        ):
-            if not chosen:
-                continue
+        kubernetes = self.stack.context.settings.kubernetes
+        where = {name: namespace_of(self.stack.workload(name), kubernetes) for name in names}
+        for namespace in sorted(set(where.values())):
+            chosen = [name for name in names if where[name] == namespace]
             arguments = (
                 *("logs", f"--namespace={namespace}", f"--selector=app.kubernetes.io/instance in ({','.join(chosen)})"),
                 *(f"--tail={lines}", "--prefix", "--all-containers", "--max-log-requests=100", "--ignore-errors"),

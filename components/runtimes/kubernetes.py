@@ -18,6 +18,7 @@ from components.runtimes.kubernetes_files import files
 from components.runtimes.kubernetes_pod import template
 from specs.addresses import PEERS, Addresses
 from specs.discovery import NODE_NAMESPACE
+from specs.flows import namespace_of
 from specs.settings import Settings
 from specs.stack import Stack
 from specs.workload import Port, Workload
@@ -152,7 +153,7 @@ class KubernetesRuntime:
         return meta.ObjectMetaArgs(name=name, namespace=self._in(workload), labels=labels(workload))
 
     def _in(self, workload: Workload) -> str:
-        return f"{self._namespace}{NODE_NAMESPACE}" if workload.on_nodes else self._namespace
+        return namespace_of(workload, self._settings)
 
     def _services(self, workload: Workload, named: meta.ObjectMetaArgs, opts: pulumi.ResourceOptions) -> None:
         ports = [*workload.ports, *(port for program in workload.beside for port in program.ports)]

@@ -26,7 +26,7 @@ def declare(stack: Stack, parent: pulumi.Resource, depends_on: Sequence[pulumi.R
     if not settings.kubernetes.network_policies:
         return
     opts = pulumi.ResourceOptions(parent=parent, depends_on=list(depends_on))
-    own = tuple(dict.fromkeys(namespace_of(workload, settings) for workload in stack.workloads))
+    own = tuple(dict.fromkeys(namespace_of(workload, settings.kubernetes) for workload in stack.workloads))
     for namespace in own:
         networking.NetworkPolicy(
             f"{namespace}-deny",
@@ -51,7 +51,7 @@ class _Policies:
 
     def declare(self, workload: Workload, opts: pulumi.ResourceOptions) -> None:
         """The policy of one part."""
-        namespace = namespace_of(workload, self._settings)
+        namespace = namespace_of(workload, self._settings.kubernetes)
         part = Part(workload.name, namespace)
         networking.NetworkPolicy(
             f"{workload.name}-network",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from specs.cluster import control_alerts, node_alerts, pod_alerts, state, volume_alerts, workload_alerts
 from specs.cluster.flavors import reach
 from specs.cluster.jobs import jobs
-from specs.cluster.names import APP, DASHBOARDS
+from specs.cluster.names import API, APP, DASHBOARDS, DNS, STATE
 from specs.monitoring import Alert, RuleGroup
 from specs.part import APP as STACK
 from specs.part import Context, Monitoring
@@ -34,25 +34,30 @@ def workloads(context: Context) -> tuple[Workload, ...]:
     return (state.workload(context),) if watched(context) else ()
 
 
+def _group(name: str, dashboard: str, alerts: Sequence[Alert], *, app: str = "", service: str = "") -> RuleGroup:
+    """Alerts with their dashboard, and with whose they are where their series do not say so."""
+    whose = (replace(each, app=app or each.app, service=service or each.service) for each in alerts)
+    return RuleGroup(name=name, alerts=tuple(replace(each, dashboard=dashboard) for each in whose))
+
+
 def _groups(context: Context) -> tuple[RuleGroup, ...]:
     reached = reach(context.settings.kubernetes)
     control = control_alerts.DASHBOARD
-    groups: dict[str, tuple[str, tuple[Alert, ...]]] = {
-        "cluster-workloads": (workload_alerts.DASHBOARD, workload_alerts.alerts()),
-        "cluster-pods": (pod_alerts.DASHBOARD, pod_alerts.alerts()),
-        "cluster-nodes": (node_alerts.DASHBOARD, node_alerts.alerts()),
-        "cluster-volumes": (volume_alerts.DASHBOARD, volume_alerts.alerts()),
-        "cluster-state": (control, control_alerts.state()),
-        "cluster-api": (control, control_alerts.api()),
-        "cluster-certificates": (control, control_alerts.certificates() if reached.own_certificates else ()),
-        "cluster-controllers": (control, control_alerts.controllers() if reached.controllers != "nowhere" else ()),
-        "cluster-dns": (control, control_alerts.dns() if reached.dns else ()),
-    }
-    return tuple(
-        RuleGroup(name=name, alerts=tuple(replace(alert, dashboard=dashboard) for alert in alerts))
-        for name, (dashboard, alerts) in groups.items()
-        if alerts
+    certificates = control_alerts.certificates() if reached.own_certificates else ()
+    controllers = control_alerts.controllers() if reached.controllers != "nowhere" else ()
+    dns = control_alerts.dns() if reached.dns else ()
+    groups = (
+        _group("cluster-workloads", workload_alerts.DASHBOARD, workload_alerts.alerts()),
+        _group("cluster-pods", pod_alerts.DASHBOARD, pod_alerts.alerts()),
+        _group("cluster-nodes", node_alerts.DASHBOARD, node_alerts.alerts(), app=APP, service=node_alerts.SERVICE),
+        _group("cluster-volumes", volume_alerts.DASHBOARD, volume_alerts.alerts()),
+        _group("cluster-state", control, control_alerts.state(), app=STACK, service=STATE),
+        _group("cluster-api", control, control_alerts.api(), app=APP, service=API),
+        _group("cluster-certificates", control, certificates, app=APP, service=API),
+        _group("cluster-controllers", control, controllers, app=APP),
+        _group("cluster-dns", control, dns, app=APP, service=DNS),
     )
+    return tuple(group for group in groups if group.alerts)
 
 
 def monitoring(context: Context, systems: Sequence[System]) -> Monitoring:

@@ -1,8 +1,6 @@
 """Alerts about nodes, their kubelets, and whether they have room."""
 
-from dataclasses import replace
-
-from specs.cluster.names import APP, KUBELET, NODES
+from specs.cluster.names import KUBELET, NODES
 from specs.monitoring import Alert
 from specs.settings import Severity
 
@@ -168,4 +166,4 @@ min by (app, environment, node) ({{__name__=~"kubelet_certificate_manager_(clien
 
 def alerts() -> tuple[Alert, ...]:
     """All of them."""
-    return tuple(replace(alert, app=APP, service=SERVICE) for alert in (*_state(), *_kubelets()))
+    return (*_state(), *_kubelets())

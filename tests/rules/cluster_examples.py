@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from tests.rules import cluster_node_examples
 from tests.rules.examples import (
     BOUNDARY,
+    CRITICAL,
     HAIR,
+    INFO,
     NO_LIMIT,
+    WARNING,
     Course,
     Example,
     Firing,
@@ -18,9 +21,6 @@ from tests.rules.examples import (
     without,
 )
 
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
-INFO = {"severity": "info"}
 STATE = {"app": "shop", "job": "kube-state-metrics", "instance": "kube-state-metrics:8080", "namespace": "shop"}
 
 

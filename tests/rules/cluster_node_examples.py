@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 
 from tests.rules.examples import (
+    CRITICAL,
     HAIR,
+    INFO,
     NO_LIMIT,
+    WARNING,
     Course,
     Example,
     Firing,
@@ -16,9 +19,6 @@ from tests.rules.examples import (
     without,
 )
 
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
-INFO = {"severity": "info"}
 STATE = labels(
     "kube-state-metrics", app="cluster", job="kube-state-metrics", instance="kube-state-metrics:8080", node="n1"
 )

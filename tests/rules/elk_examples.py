@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 
-from tests.rules.examples import NO_LIMIT, Example, Firing, counter, gauge, labels, series, tried, without
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
-INFO = {"severity": "info"}
+from tests.rules.examples import (
+    CRITICAL,
+    INFO,
+    NO_LIMIT,
+    WARNING,
+    Example,
+    Firing,
+    counter,
+    gauge,
+    labels,
+    series,
+    tried,
+    without,
+)
 
 ELASTICSEARCH = labels("elasticsearch")
 NODE = ELASTICSEARCH | {"cluster": "example", "name": "elasticsearch", "host": "10.0.0.1"}

@@ -10,6 +10,9 @@ ENVIRONMENT = "test"
 BOUNDARY = "exactly the limit"
 HAIR = "a hair below the limit"
 NO_LIMIT = "everything is well"
+CRITICAL = {"severity": "critical"}
+WARNING = {"severity": "warning"}
+INFO = {"severity": "info"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

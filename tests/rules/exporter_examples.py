@@ -1,10 +1,20 @@
 """Examples of the alerts that exporters bring along."""
 
-from tests.rules.examples import HAIR, NO_LIMIT, Example, Firing, counter, gauge, labels, series, tried, without
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
-INFO = {"severity": "info"}
+from tests.rules.examples import (
+    CRITICAL,
+    HAIR,
+    INFO,
+    NO_LIMIT,
+    WARNING,
+    Example,
+    Firing,
+    counter,
+    gauge,
+    labels,
+    series,
+    tried,
+    without,
+)
 
 HOST = labels("node", app="shop", job="node")
 DISK = HOST | {"device": "/dev/sda", "fstype": "ext4", "mountpoint": "/"}

@@ -1,9 +1,18 @@
 """Examples of the alerts about GlitchTip."""
 
-from tests.rules.examples import HAIR, NO_LIMIT, Firing, counter, gauge, labels, series, tried, without
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
+from tests.rules.examples import (
+    CRITICAL,
+    HAIR,
+    NO_LIMIT,
+    WARNING,
+    Firing,
+    counter,
+    gauge,
+    labels,
+    series,
+    tried,
+    without,
+)
 
 WEB = labels("glitchtip")
 WORKER = labels("glitchtip-worker")

@@ -1,9 +1,18 @@
 """Examples of the alerts about Thanos, and about samples that are sent elsewhere."""
 
-from tests.rules.examples import NO_LIMIT, Example, Firing, counter, gauge, labels, series, tried, without
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
+from tests.rules.examples import (
+    CRITICAL,
+    NO_LIMIT,
+    WARNING,
+    Example,
+    Firing,
+    counter,
+    gauge,
+    labels,
+    series,
+    tried,
+    without,
+)
 
 SIDECAR = labels("thanos-sidecar")
 QUERY = labels("thanos-query")

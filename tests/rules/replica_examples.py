@@ -1,9 +1,18 @@
 """Examples of the alerts about parts of which there are several, and about the storage that they share."""
 
-from tests.rules.examples import NO_LIMIT, Example, Firing, counter, gauge, labels, series, tried, without
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
+from tests.rules.examples import (
+    CRITICAL,
+    NO_LIMIT,
+    WARNING,
+    Example,
+    Firing,
+    counter,
+    gauge,
+    labels,
+    series,
+    tried,
+    without,
+)
 
 FIRST, SECOND, THIRD = (labels("alertmanager", instance=f"10.0.0.{number}:9093") for number in (1, 2, 3))
 MEMBERS = "alertmanager_cluster_members"

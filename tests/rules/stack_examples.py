@@ -1,10 +1,19 @@
 """Examples of the alerts about the stack's own parts."""
 
-from tests.rules.examples import NO_LIMIT, Example, Firing, counter, gauge, labels, series, tried, without
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
-INFO = {"severity": "info"}
+from tests.rules.examples import (
+    CRITICAL,
+    INFO,
+    NO_LIMIT,
+    WARNING,
+    Example,
+    Firing,
+    counter,
+    gauge,
+    labels,
+    series,
+    tried,
+    without,
+)
 
 PROMETHEUS = labels("prometheus")
 ALERTMANAGER = labels("alertmanager")

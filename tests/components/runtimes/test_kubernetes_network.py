@@ -228,7 +228,7 @@ def test_each_policy_is_valid_and_strict() -> None:
     settings = stack.context.settings
 
     assert named == {
-        *((namespace_of(workload, settings), workload.name) for workload in stack.workloads),
+        *((namespace_of(workload, settings.kubernetes), workload.name) for workload in stack.workloads),
         ("observability", "deny"),
         ("observability-node", "deny"),
     }

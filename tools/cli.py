@@ -7,17 +7,14 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
-from functools import wraps
+from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from processes import supervision
-from processes.errors import ProcessError
 from processes.home import Home, of_stack
 from specs import grafana
 from specs.model import SettingsError
@@ -25,39 +22,15 @@ from specs.settings import RuntimeKind, load, read_yaml
 from specs.stack import Stack, build
 from tools import demonstration, native, paths
 from tools.engine import Engine, engine, environment
-from tools.native import NativeError
+from tools.terminal import StackName, blame, console, judging, plainly, warn
 
 if TYPE_CHECKING:
     from tools.docker_engine import Containers
     from tools.health import Health, Keeper
     from tools.kubernetes_cluster import Pods
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console()
-errors = Console(stderr=True)
 _WIDE = 130
-
-StackName = Annotated[str, typer.Option("--stack", "-s", help="Name of the stack: its file is Pulumi.<stack>.yaml.")]
-
-
-def plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """A user's mistake is a sentence and exit status 1, never a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except (SettingsError, NativeError, ProcessError) as problem:
-            errors.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            errors.print("interrupted; what runs keeps running", style="yellow")
-            raise typer.Exit(130) from None
-
-    return run
 
 
 def _declared(name: str) -> Stack:
@@ -201,14 +174,6 @@ def _print_health(found: "list[Health]", name: str) -> None:
     console.print(health.table(found, f"stack {name}", wide=console.width >= _WIDE))
 
 
-def _warn(line: str) -> None:
-    console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-
-
-def _blame(line: str) -> None:
-    errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-
-
 def _of(name: str) -> str:
     return "" if name == "local" else f"STACK={name} "
 
@@ -235,7 +200,7 @@ def up(
         done = made.work(*work)
         if done.returncode:
             for line in containers.troubles() if containers else []:
-                _blame(line)
+                blame(line)
             raise typer.Exit(done.returncode)
         keeper = containers or kept.enter_context(_keeper(stack, declared))
         found = _wait(declared, keeper, seconds)
@@ -243,8 +208,8 @@ def up(
         bad = [part.name for part in found if not part.healthy]
         if bad:
             for line in containers.troubles() if containers else []:
-                _blame(line)
-            _blame(f"not healthy after {seconds} s: {', '.join(bad)} (make logs {_of(stack)}PART={bad[0]} shows why)")
+                blame(line)
+            blame(f"not healthy after {seconds} s: {', '.join(bad)} (make logs {_of(stack)}PART={bad[0]} shows why)")
             raise typer.Exit(1)
         if containers and containers.forwarding():
             console.print(containers.forwarding(), highlight=False, soft_wrap=True)
@@ -265,7 +230,7 @@ def _up_on_cluster(name: str, declared: Stack, made: Engine, work: tuple[str, ..
         console.print(pods.forwarding(), highlight=False, soft_wrap=True)
     for part in found:
         if not part.healthy:
-            _blame(f"{part.name}: {part.words}")
+            blame(f"{part.name}: {part.words}")
     if done.returncode:
         raise typer.Exit(done.returncode)
 
@@ -292,9 +257,9 @@ def preview(
             deployed = made.deployed("docker:").values()
             docker_preflight.refuse(containers, deployed)
             for reference in docker_preflight.absent(containers):
-                _warn(f"{reference}: not on the engine yet, make up {_of(stack)}pulls it")
+                warn(f"{reference}: not on the engine yet, make up {_of(stack)}pulls it")
             for part in (*containers.stopped(), *containers.gone(deployed)):
-                _warn(f"{part}: stopped or removed outside, make up {_of(stack)}brings it back")
+                warn(f"{part}: stopped or removed outside, make up {_of(stack)}brings it back")
     done = made.work("preview", *(["--diff"] if diff else []), *(["--refresh"] if refresh else []))
     raise typer.Exit(done.returncode)
 
@@ -323,7 +288,7 @@ def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="D
             done = made.work("destroy", "--yes", "--skip-preview", "--suppress-outputs")
             if done.returncode:
                 if provider and not purge:
-                    _blame(
+                    blame(
                         f"what is in Grafana is deleted while it answers: make up {_of(stack)}brings it up again;"
                         f" make down {_of(stack)}PURGE=1 does without, and deletes all data"
                     )
@@ -368,12 +333,12 @@ def _print_capacity(declared: Stack) -> None:
     console.print(table)
     console.print(found.line, highlight=False, soft_wrap=True)
     for note in found.notes:
-        _warn(note)
+        warn(note)
 
 
 def _print_left_out(declared: Stack) -> None:
     for line in declared.left_out:
-        _warn(line)
+        warn(line)
 
 
 @app.command()
@@ -437,7 +402,7 @@ def images(
     if lock:
         untold = listing.lock(declared, console)
         if untold:
-            _blame(f"{untold} of the images could not be locked")
+            blame(f"{untold} of the images could not be locked")
             raise typer.Exit(1)
     elif as_json:
         print(json.dumps(listing.table(declared), indent=2))
@@ -511,7 +476,7 @@ def demo_stop() -> None:
 
 
 @app.command(name="load")
-@plainly
+@judging
 def put_under_load(  # noqa: PLR0913 - one for each wish
     *,
     stack: StackName = "local",
@@ -532,25 +497,21 @@ def put_under_load(  # noqa: PLR0913 - one for each wish
     # Only here, since its libraries are of the development requirements.
     from tools import load as loading
 
-    try:
-        wishes = loading.Wishes(
-            shape=shape,
-            target=target,
-            app=app_name,
-            scale=scale,
-            users=users,
-            run_time=run_time,
-            endpoints=endpoints,
-            requests=requests,
-            report=report,
-            otlp=otlp or _declared(stack).outputs(home="")["otlp"]["http"],
-            allow_remote=allow_remote,
-            web=web,
-        )
-        status = loading.run(console, wishes)
-    except SettingsError as problem:
-        errors.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(loading.WRONG) from None
+    wishes = loading.Wishes(
+        shape=shape,
+        target=target,
+        app=app_name,
+        scale=scale,
+        users=users,
+        run_time=run_time,
+        endpoints=endpoints,
+        requests=requests,
+        report=report,
+        otlp=otlp or _declared(stack).outputs(home="")["otlp"]["http"],
+        allow_remote=allow_remote,
+        web=web,
+    )
+    status = loading.run(console, wishes)
     raise typer.Exit(status)
 
 

@@ -20,7 +20,7 @@ from loadtests.measurements import Report, answers
 from specs.model import SettingsError
 from tools import paths
 
-PASSED, MISSED, WRONG = 0, 1, 2
+PASSED, MISSED = 0, 1
 """Exit statuses."""
 NOWHERE = "none"
 _TO_END_SECONDS = 30

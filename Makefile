@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CLI := $(BIN)/python -m tools.cli
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview down status logs images render demo demo-stop load test test-kubernetes check bench docs pictures lock clean
+.PHONY: help setup up preview down status doctor policy gameday diff backtest backup restore logs images render demo demo-stop load test test-kubernetes check bench docs pictures drift site lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,34 @@ down: $(VENV)/.stamp ## stop everything; PURGE=1 deletes the data too
 	@$(CLI) demo-stop
 	@$(CLI) down --stack $(STACK) $(if $(PURGE),--purge)
 
-status: $(VENV)/.stamp ## part, URL and health of everything
-	@$(CLI) status --stack $(STACK)
+status: $(VENV)/.stamp ## part, URL and health of everything (JSON=1)
+	@$(CLI) status --stack $(STACK) $(if $(JSON),--json)
+
+diff: $(VENV)/.stamp ## what a change means (BASE=main STACK=prod; HEAD=ref JSON=1 MARKDOWN=1 OUT="a.md b.json" FAIL_ON=nothing)
+	@$(CLI) diff --stack $(STACK) $(if $(BASE),--base "$(BASE)") $(if $(HEAD),--head "$(HEAD)") $(if $(JSON),--json) \
+	  $(if $(MARKDOWN),--markdown) $(if $(filter file,$(origin OUT)),,--out "$(OUT)") \
+	  $(if $(FAIL_ON),--fail-on $(FAIL_ON)) $(if $(PICTURES),--pictures "$(PICTURES)")
+
+backtest: $(VENV)/.stamp ## what changed alerts would have done (BASE=main PROMETHEUS=url DAYS=30; BUDGET=5 LOKI=url JSON=1)
+	@$(CLI) backtest --stack $(STACK) --base "$(BASE)" --prometheus "$(PROMETHEUS)" $(if $(LOKI),--loki "$(LOKI)") \
+	  $(if $(DAYS),--days $(DAYS)) $(if $(UNTIL),--until "$(UNTIL)") $(if $(BUDGET),--budget $(BUDGET)) \
+	  $(if $(ALERT),--alert "$(ALERT)") $(if $(RATE),--rate $(RATE)) $(if $(JSON),--json)
+
+doctor: $(VENV)/.stamp ## look at a live stack from end to end (CHECK=logs,traces SEND=1 JSON=1)
+	@$(CLI) doctor --stack $(STACK) $(if $(CHECK),--check $(CHECK)) $(if $(SEND),--send) $(if $(JSON),--json)
+
+backup: $(VENV)/.stamp ## write all data of a process stack to a file (OUT=file PART=loki)
+	@$(CLI) backup --stack $(STACK) $(if $(filter file,$(origin OUT)),,--out $(OUT)) $(if $(PART),--part $(PART))
+
+restore: $(VENV)/.stamp ## put a backup back into a stack that is down and empty (FROM=file PART=loki)
+	@$(CLI) restore --stack $(STACK) --from $(or $(FROM),$(error FROM=<file> is needed)) $(if $(PART),--part $(PART))
+
+gameday: $(VENV)/.stamp-dev ## have incidents happen on a stack beside yours: who hears of them? (INCIDENTS=a,b FLOOD=60 REPORT=file JSON=1)
+	@$(CLI) gameday --stack $(STACK) $(if $(INCIDENTS),--incidents "$(INCIDENTS)") $(if $(FLOOD),--flood-seconds $(FLOOD)) \
+	  $(if $(REPORT),--report "$(REPORT)") $(if $(JSON),--json)
+
+policy: $(VENV)/.stamp ## check what a stack declares against the policy pack (STACK=prod LEVEL=mandatory JSON=1)
+	@$(CLI) policy --stack $(STACK) $(if $(LEVEL),--level $(LEVEL)) $(if $(JSON),--json)
 
 logs: $(VENV)/.stamp ## what the programs say (PART=loki FOLLOW=1)
 	@$(CLI) logs --stack $(STACK) $(if $(PART),--part $(PART)) $(if $(FOLLOW),--follow)
@@ -90,6 +116,12 @@ docs: $(VENV)/.stamp ## write the generated pages of docs/
 
 pictures: $(VENV)/.stamp ## save a picture of every dashboard of a live Grafana (GRAFANA_URL=… RANGE=6h; docs/pictures.md)
 	@OUT=$(if $(filter file,$(origin OUT)),docs/pictures,$(OUT)) $(BIN)/python -m tools.pictures
+
+drift: $(VENV)/.stamp ## what was changed by hand since the last `up` (STACK=prod); ISSUE=1 keeps an issue of it, in CI
+	@$(CLI) drift --stack $(STACK) $(if $(JSON),--json) $(if $(ISSUE),--issue)
+
+site: $(VENV)/.stamp-dev ## docs/ as a site with search, in .state/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(if $(filter file,$(origin OUT)),.state/site,$(OUT))
 
 lock: ## pin requirements.in and requirements-dev.in with hashes (needs pip-compile of pip-tools)
 	@for name in requirements requirements-dev; do pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \

@@ -49,6 +49,8 @@ def render(
     for path, board in found.items():
         uid = str(board["uid"])
         if uid in taken:
-            raise SettingsError(f"dashboard {path}: its uid is {taken[uid]}'s too (accepted: each uid once)")
+            raise SettingsError(
+                f"{path.partition('/')[0]}.yaml: dashboards: {uid} is the uid of {taken[uid]} as well (accepted: another uid)"
+            )
         taken[uid] = path
     return dict(sorted(found.items()))

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 from processes.errors import ProcessError
 
 MARKER = "OBSERVABILITY_HOME"
@@ -88,6 +90,8 @@ class Home:
 
 
 def of_stack(stack: str) -> Home:
-    """Home of a stack of this project: `.state/<stack>`, or below OBSERVABILITY_STATE when that is set."""
-    root = os.environ.get("OBSERVABILITY_STATE") or Path(__file__).resolve().parent.parent / ".state"
-    return Home(Path(root).resolve() / stack)
+    """Home of a stack: `.state/<stack>` of the checkout, or below OBSERVABILITY_STATE when that is set. Where this is
+    installed as a package, with no checkout around it, below the user's directory for data."""
+    checkout = Path(__file__).resolve().parent.parent
+    state = checkout / ".state" if (checkout / "Pulumi.yaml").exists() else user_data_path("observability")
+    return Home(Path(os.environ.get("OBSERVABILITY_STATE") or state).resolve() / stack)

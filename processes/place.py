@@ -146,7 +146,9 @@ def put(home: Home, placement: Placement, *, restart: bool) -> None:
         if config.exists():
             config.rename(old)
         staged.rename(config)
-        reload = None if restart or before is None else placement.reload
+        # One that does not answer yet, after a reboot say, cannot be asked to reload.
+        asked = not restart and before is not None and is_healthy(placement.probe_url)
+        reload = placement.reload if asked else None
         try:
             if reload is not None:
                 _reload(placement, reload)

@@ -227,6 +227,20 @@ def remove(home: Home, name: str) -> None:
                 _remove(home, name)
 
 
+@contextlib.contextmanager
+def paused(home: Home, name: str) -> Generator[None]:
+    """While this lasts the program does not run; afterwards it does again, if it did before. Raises ProcessError."""
+    ran = _is_alive(home, name)
+    with _plainly(name):
+        _end(home, name)
+    try:
+        yield
+    finally:
+        if ran:
+            with _plainly(name):
+                _rpc(home).startProcess(name, True)
+
+
 def _is_alive(home: Home, name: str) -> bool:
     found = state(home, name)
     return found is not None and found.name in ("RUNNING", "STARTING", "BACKOFF")

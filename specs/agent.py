@@ -15,6 +15,7 @@ from specs.programs import COLLECTOR
 from specs.settings import Severity
 from specs.workload import (
     CONFIG,
+    AnyFile,
     ApiAccess,
     ApiRule,
     Check,
@@ -198,7 +199,7 @@ def workloads(context: Context) -> tuple[Workload, ...]:
     return (
         Workload(
             name=NAME,
-            # Kubelets' files are root's. It has none of root's capabilities.
+            # Kubelets' files are root's; of root's capabilities it has what other files of the node take, if any.
             program=replace(context.program(COLLECTOR), user=0),
             summary="follows the logs of a node's pods",
             ports=(Port(name="health", number=HEALTH), Port(name="metrics", number=METRICS)),
@@ -214,6 +215,7 @@ def workloads(context: Context) -> tuple[Workload, ...]:
                 NodeData(f"/var/lib/{namespace}-{NAME}"),
                 Identity(),
                 ApiAccess((ApiRule(resources=("pods",)),)),
+                *([AnyFile()] if context.settings.log_files else []),
             ),
         ),
     )

@@ -216,6 +216,8 @@ def workload(context: Context, inbox: str | None, *, routes: Mapping[str, System
         args=(
             f"--config.file={CONFIG}/alertmanager.yml",
             f"--storage.path={DATA}",
+            # How often silences, and who was told what, are written down: a crash loses what came after.
+            "--data.maintenance-interval=1m",
             f"--web.listen-address={context.addresses.listen(PORT)}",
             f"--web.external-url={links.public_url(context, NAME) or 'http://' + context.addresses.outside(NAME, PORT)}",
             *_gossip(context),

@@ -1,14 +1,15 @@
 """What a stack takes in all, and refusals of what cannot fit: retention times rate against volumes."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from specs import load, sizing
 from specs.model import SettingsError, seconds, size_bytes
 from specs.monitoring import ScrapeJob
 from specs.part import Context
 from specs.settings import KEY
+from specs.thanos.names import COMPACTOR
 from specs.workload import Workload
 
 _DAY = 86400
@@ -33,6 +34,20 @@ class Row:
     """Of each."""
     volume: int
     """Bytes, of each; 0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """A volume that is too small."""
+
+    what: str
+    """What takes how much."""
+    enough: str
+    """The least that would do, and what else would."""
+    stated: bool
+    """Whether the stack file says the load: what a size is merely meant for is no reason to refuse."""
+    needed: float
+    """Bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +170,13 @@ def of(context: Context, workloads: Sequence[Workload], jobs: Sequence[ScrapeJob
         demand=wanted,
         rows=tuple(_row(workload) for workload in workloads),
         objects=_objects(context, wanted),
-        notes=tuple(_notes(context, wanted, jobs)),
+        notes=(
+            *_notes(context, wanted, jobs),
+            *(
+                f"{each.what}, if the load is what size says (enough: at least {each.enough})"
+                for each in _volumes(context, workloads)
+            ),
+        ),
     )
 
 
@@ -167,8 +188,7 @@ def refuse(context: Context, workloads: Sequence[Workload]) -> None:
     found = [
         *_metrics(context),
         *_memory(context, workloads),
-        *_logs(context),
-        *_spans(context),
+        *(f"{each.what} (accepted: at least {each.enough})" for each in _volumes(context, workloads) if each.stated),
     ]
     if found:
         raise SettingsError("\n".join(f"{context.file}: {KEY}.{line}" for line in found))
@@ -249,40 +269,53 @@ def _memory(context: Context, workloads: Sequence[Workload]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _logs(context: Context) -> list[str]:
-    settings, asked = context.settings, sizing.asked_volume(context, "loki")
-    if asked is None or settings.object_storage is not None or settings.load.log_lines is None:
-        return []
-    wanted, archive = load.demand(context), settings.retention.log_archive
-    needed = load.log_store_bytes(wanted, seconds(archive))
-    if needed <= size_bytes(asked):
-        return []
-    days = math.floor(size_bytes(asked) * load.COMPRESSION / wanted.log_bytes / _DAY)
+def _volumes(context: Context, workloads: Sequence[Workload]) -> Iterator[_Short]:
+    """Volumes, those of Prometheus left out, that the stack file sizes for less than there will be on them."""
+    settings, wanted = context.settings, load.demand(context)
+    for workload in workloads:
+        asked = sizing.asked_volume(context, *sizing.keys(workload)) if workload.volume else None
+        if asked is None:
+            continue
+        key = next(f"volumes.{name}" for name in sizing.keys(workload) if name in settings.volumes)
+        found: _Short | None = None
+        if workload.program.name == "loki":
+            found = _logs(context, wanted, workload, asked)
+        elif workload.name == "jaeger" and settings.traces.store == "badger":
+            found = _spans(context, wanted, asked)
+        elif workload.name == COMPACTOR:
+            needed = sizing.compactor_bytes(context, wanted)
+            what = f"{_count(wanted.series)} series take {_bytes(needed)} while blocks of two weeks are written anew"
+            found = _Short(what, _up(needed), load.stated_series(context) is not None, needed)
+        if found and found.needed > size_bytes(asked):
+            yield replace(found, what=f"{key}: {found.what}")
+
+
+def _logs(context: Context, wanted: load.Demand, workload: Workload, asked: str) -> _Short:
+    settings, needed = context.settings, sizing.loki_bytes(context, wanted, workload.replicas)
+    lines, stated = (
+        f"{_count(wanted.lines)} log lines a second take {_bytes(needed)}",
+        settings.load.log_lines is not None,
+    )
+    if settings.object_storage is not None:
+        return _Short(f"{lines} before they are in object storage", _up(needed), stated, needed)
+    days = math.floor(size_bytes(asked) * load.COMPRESSION / wanted.log_bytes / _DAY) if wanted.log_bytes else 0
     other = f", or retention.log_archive of at most {days}d" if days else ""
-    return [
-        (
-            f"volumes.loki: {_count(wanted.lines)} log lines a second take {_bytes(needed)} in {archive}"
-            f" (accepted: at least {_up(needed)}{other}, or object_storage)"
-        )
-    ]
+    return _Short(
+        f"{lines} in {settings.retention.log_archive}", f"{_up(needed)}{other}, or object_storage", stated, needed
+    )
 
 
-def _spans(context: Context) -> list[str]:
-    settings, asked = context.settings, sizing.asked_volume(context, "jaeger")
-    if asked is None or settings.traces.store != "badger" or settings.load.spans is None:
-        return []
-    wanted = load.demand(context)
-    needed = load.span_store_bytes(context, wanted)
-    if needed <= size_bytes(asked):
-        return []
-    hours = math.floor(size_bytes(asked) / (load.kept_spans(context, wanted) * load.SPAN_BYTES) / 3600)
+def _spans(context: Context, wanted: load.Demand, asked: str) -> _Short:
+    settings, needed = context.settings, load.span_store_bytes(context, wanted)
+    kept = load.kept_spans(context, wanted)
+    hours = math.floor(size_bytes(asked) / (kept * load.SPAN_BYTES) / 3600) if kept else 0
     other = f", or retention.traces of at most {hours}h" if hours else ""
-    return [
-        (
-            f"volumes.jaeger: {_count(load.kept_spans(context, wanted))} spans a second take {_bytes(needed)} in"
-            f" {settings.retention.traces} (accepted: at least {_up(needed)}{other}, or traces.sampling)"
-        )
-    ]
+    return _Short(
+        f"{_count(kept)} spans a second take {_bytes(needed)} in {settings.retention.traces}",
+        f"{_up(needed)}{other}, or traces.sampling",
+        settings.load.spans is not None,
+        needed,
+    )
 
 
 def _up(number: float) -> str:

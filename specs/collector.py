@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from specs import collector_watch, history, jaeger, log_files, loki, prometheus, sampling, sizing, telemetry
+from specs import collector_watch, history, jaeger, load, log_files, loki, prometheus, sampling, sizing, telemetry
 from specs.elk import feed
 from specs.log_formats import NORMAL
 from specs.monitoring import to_yaml
@@ -32,7 +32,14 @@ AGENT = "agent"
 def monitoring(context: Context) -> Monitoring:
     """How the collector is watched, and its kind with it."""
     kind = (AGENT, NAME, sampling.NAME) if context.on_cluster else (NAME,)
-    return Monitoring(jobs=(context.job(NAME, METRICS),), groups=(collector_watch.group(NAME, kind),))
+    return Monitoring(
+        jobs=(context.job(NAME, METRICS),), groups=(collector_watch.group(NAME, kind, lines=_flood(context)),)
+    )
+
+
+def _flood(context: Context) -> float:
+    """Log lines a second that one collector is not sized for: ten times its part."""
+    return max(1_000.0, 10 * load.demand(context).lines / context.scale.collector)
 
 
 def _transform(statements: Sequence[str]) -> dict[str, Any]:

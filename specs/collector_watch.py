@@ -22,12 +22,14 @@ def _rate(metric: str, of: str) -> str:
     return f'label_replace(rate({{__name__=~"{metric}(_total)?", {of}}}[5m]), "what", "{metric}", "", "")'
 
 
-def group(name: str, services: Sequence[str]) -> RuleGroup:
-    """The alerts about the parts `services`, as the group `name`."""
+def group(name: str, services: Sequence[str], *, lines: float) -> RuleGroup:
+    """The alerts about the parts `services`, as the group `name`. `lines` are how many log lines a second are a flood for
+    one of them."""
     of = _of(services)
     lost = "\n  or ".join(
         _rate(f"otelcol_exporter_{how}_failed_{what}", of) for how in ("send", "enqueue") for what in _SIGNALS
     )
+    accepted = f'rate({{__name__=~"otelcol_receiver_accepted_log_records(_total)?", {of}}}[1m])'
     refused = "\n  or ".join(_rate(f"otelcol_receiver_refused_{what}", of) for what in _SIGNALS)
     return RuleGroup(
         name=name,
@@ -64,6 +66,16 @@ max by (app, environment, service, instance, exporter) (otelcol_exporter_queue_s
                 summary="The collector's queue to {{ $labels.exporter }} fills up",
                 description="{{ $value | humanizePercentage }} of the queue is taken; when it is full, data is lost.",
                 action="What stands behind that exporter is too slow or away. Mend that before the queue is full.",
+            ),
+            Alert(
+                name="CollectorLogFlood",
+                expr=f"sum by (app, environment, service, instance, receiver) (\n  {accepted}\n) > $threshold",
+                threshold=lines,
+                for_="1m",
+                severity=Severity.WARNING,
+                summary="Very many log lines come in by {{ $labels.receiver }}",
+                description="{{ $value | humanize }} lines a second are taken in by {{ $labels.instance }} (limit $threshold). They wait on disk for Loki, and when there is no more room, senders are refused or wait.",
+                action="See who writes so much: logcli volume '{app=~\".+\"}' --since=15m --targetLabels=app,service_name. Mend that program, or raise its log level; alerts on log lines come late until then.",
             ),
         ),
     )

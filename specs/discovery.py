@@ -1,7 +1,7 @@
 """What Prometheus finds by asking a cluster's API server, and how."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from specs.monitoring import Discovery, ScrapeJob
@@ -70,15 +70,19 @@ INITIAL = {"source_labels": ["__meta_kubernetes_pod_container_init"], "regex": "
 """Init containers have no ports that stay."""
 
 
+def _meta(labels: Iterable[str]) -> list[str]:
+    """What discovery calls labels of pods."""
+    return [f"__meta_kubernetes_pod_label_{re.sub('[^a-zA-Z0-9_]', '_', label)}" for label in labels]
+
+
 def labelled_pods(namespace: str, labels: Mapping[str, str], port: int) -> Discovery:
     """Pods of a namespace with these labels, each by its own address at `port`, whether or not they declare it."""
-    names = [f"__meta_kubernetes_pod_label_{re.sub('[^a-zA-Z0-9_]', '_', label)}" for label in labels]
     address = ((r"([\d.]+)", f"$1:{port}"), (r"([\da-fA-F]*:[\da-fA-F:]*)", f"[$1]:{port}"))
     return Discovery(
         role="pod",
         namespaces=(namespace,),
         relabel=(
-            keep(";".join(map(re.escape, labels.values())), *names),
+            keep(";".join(map(re.escape, labels.values())), *_meta(labels)),
             ENDED,
             INITIAL,
             *(take("__meta_kubernetes_pod_ip", "__address__", *each) for each in address),
@@ -89,6 +93,16 @@ def labelled_pods(namespace: str, labels: Mapping[str, str], port: int) -> Disco
             take("__meta_kubernetes_pod_name", "instance", replacement=f"$1:{port}"),
         ),
     )
+
+
+def already_found(namespace: str, labels: Mapping[str, str], port: int, path: str) -> dict[str, Any]:
+    """A relabelling that leaves out the page `path` at `port` of pods that `labelled_pods` finds. It follows what sets
+    address and path."""
+    return {
+        "source_labels": ["__meta_kubernetes_namespace", *_meta(labels), "__address__", "__metrics_path__"],
+        "regex": ";".join(map(re.escape, (namespace, *labels.values()))) + f";.+:{port};{re.escape(path)}",
+        "action": "drop",
+    }
 
 
 def _made_by(target: str) -> tuple[dict[str, Any], ...]:
@@ -107,17 +121,15 @@ def _made_by(target: str) -> tuple[dict[str, Any], ...]:
     )
 
 
-def applications(environment: str, namespace: str) -> ScrapeJob:
+def applications(environment: str, namespace: str, elsewhere: Iterable[dict[str, Any]] = ()) -> ScrapeJob:
     """Pods of applications that ask to be scraped, by annotations (docs/kubernetes.md). `namespace` is the stack's own,
-    whose pods have jobs of their own."""
+    whose pods have jobs of their own; `elsewhere` are relabellings that leave out what other jobs scrape."""
     annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
     label = "__meta_kubernetes_pod_label_app_kubernetes_io_"
     return ScrapeJob(
         name="applications",
         targets=(),
         labels={"environment": environment},
-        # One application that goes wild must not take everybody's Prometheus down.
-        limit=100_000,
         discovery=Discovery(
             role="pod",
             relabel=(
@@ -152,6 +164,7 @@ def applications(environment: str, namespace: str) -> ScrapeJob:
                 },
                 take(f"{annotation}path", "__metrics_path__"),
                 take(f"{annotation}scheme", "__scheme__", "(https?)"),
+                *elsewhere,
                 # Nothing of the container: each container of a pod is found, and they are one target if nothing tells
                 # them apart.
                 *(step for step in POD if step["target_label"] != "container"),

@@ -1,13 +1,12 @@
 """Grafana: shows everything. What is in it is described once, for the files it reads and for its provider alike."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from specs import grafana_server, links
 from specs.datasources import Datasource, datasources, provisioned
-from specs.monitoring import Alert, RuleGroup, to_yaml
+from specs.monitoring import Alert, RuleGroup, to_json, to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import GRAFANA
 from specs.settings import Delivery, RuntimeKind, Settings, Severity
@@ -233,8 +232,5 @@ def _dashboard_files(directory: str, dashboards: Mapping[str, Mapping[str, Any]]
     ]
     return {
         "provisioning/dashboards/stack.yml": to_yaml({"apiVersion": 1, "providers": providers}),
-        **{
-            f"dashboards/{path}": json.dumps(board, indent=1, sort_keys=True) + "\n"
-            for path, board in dashboards.items()
-        },
+        **{f"dashboards/{path}": to_json(board) for path, board in dashboards.items()},
     }

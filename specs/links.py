@@ -62,7 +62,7 @@ def refuse(context: Context, workloads: Sequence[Workload]) -> None:
     settings = context.settings.kubernetes
     here = f"{context.file}: {KEY}.kubernetes"
     names = {workload.name for workload in workloads}
-    for name in settings.dials if context.on_cluster else ():
+    for name in settings.dials:
         if name not in names:
             accepted = ", ".join(sorted(names))
             raise SettingsError(f"{here}.dials.{name}: not a part of this stack (accepted: {accepted})")

@@ -21,6 +21,8 @@ WAL_SECONDS = 3 * 3600
 """How far back the write-ahead log reaches at most."""
 SERIES_BYTES = 6 * KIB
 """Memory of a series in the head, with room for queries, churn and compactions."""
+COMPACTED_SERIES_BYTES = 16 * KIB
+"""Memory of an active series while Thanos compacts blocks of two weeks, with all that came and went in them."""
 LEAST_SERIES_BYTES = 2 * KIB
 """Below this a head does not fit at all."""
 COMPRESSION = 5.0

@@ -118,10 +118,10 @@ def _ruler(context: Context, *, dashboards: str) -> dict[str, Any]:
 
 
 def _rates(context: Context) -> dict[str, Any]:
-    """How fast lines may come, on a cluster: three times what it is sized for, where that is more than Loki's own."""
-    if not context.on_cluster:
-        return {}
-    rate = math.ceil(3 * load.demand(context).log_bytes / 1e6)
+    """How fast lines may come: on one machine faster than its collector hands them on, on a cluster three times what it
+    is sized for, where that is more than Loki's own."""
+    # A request that is refused for its rate is stored in part, and sent again: some of its lines would be there twice.
+    rate = math.ceil(3 * load.demand(context).log_bytes / 1e6) if context.on_cluster else _RATE_HERE
     if rate <= _RATE:
         return {}
     # One service may be all the load there is; rates of streams are each replica's own.
@@ -135,6 +135,8 @@ def _rates(context: Context) -> dict[str, Any]:
 
 _RATE = 4
 """Megabytes a second that Loki takes by default."""
+_RATE_HERE = 64
+"""Ten times what 20,000 lines a second are."""
 
 
 def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
@@ -144,6 +146,8 @@ def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
     store, where = _store(context)
     # One process is its whole ring: there is nobody whose tokens it should wait for.
     waiting = {"lifecycler": {"min_ready_duration": "1s"}} if context.scale.loki == 1 else {}
+    # Nor is there another to take lines: one that is given up on takes them nevertheless, and then they come again.
+    patience = {"ingester_client": {"remote_timeout": "30s"}} if context.scale.loki == 1 else {}
     return {
         "auth_enabled": False,
         "analytics": {"reporting_enabled": False},
@@ -156,6 +160,7 @@ def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
         },
         "common": _common(context),
         **_gossip(context),
+        **patience,
         "ingester": {**waiting, "wal": {"dir": "wal", "flush_on_shutdown": True}},
         # The query frontend looks for its schedulers this often, ten seconds by default, and is not ready before.
         "frontend": {"scheduler_dns_lookup_period": "1s"},
@@ -186,6 +191,10 @@ def configuration(context: Context, *, dashboards: str) -> dict[str, Any]:
             "max_query_lookback": "0s",
             "max_query_length": "0s",
             **_rates(context),
+            # Parts of a stream would all go to the same place; only in one are lines known that come again.
+            **({"shard_streams": {"enabled": False}} if context.scale.loki == 1 else {}),
+            # What is longer than Loki takes is cut: refused, it would be lost, though the collector took it in.
+            "max_line_size_truncate": True,
             "allow_structured_metadata": True,
             "volume_enabled": True,
             "otlp_config": {

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from specs.workload import SecretRef
@@ -28,6 +28,16 @@ class SettingsError(Exception):
     """A user's file is not acceptable. `str()` is the whole message: one line for each problem, file and key first."""
 
 
+def plain(text: str) -> str:
+    """`text` on one line and without what terminals obey: what cannot be printed as an escape, what is endless cut."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+
+_LONGEST = 2000
+"""Most characters of a sentence of an error: some list many names that are accepted."""
+
+
 def problem_at(message: str, *at: str | int) -> PydanticCustomError:
     """What a validator raises when the bad key stands below the value it sees: `at` is the way there."""
     return PydanticCustomError("problem_at", "{message}", {"message": message, "at": at})
@@ -35,12 +45,22 @@ def problem_at(message: str, *at: str | int) -> PydanticCustomError:
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 # Prometheus wants every unit once at most, the longest first.
-_DURATION = r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?"
-_SIZE = r"\d+(\.\d+)?(Mi|Gi|Ti)"
+# Digits are these ten: \d is every alphabet's.
+_DURATION = r"(?=[0-9])([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?"
+_SIZE = r"[0-9]+(\.[0-9]+)?(Mi|Gi|Ti)"
 _NAME = r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?"
-_ADDRESS = r"[A-Za-z0-9_.-]+:\d{1,5}"
-_HTTP_URL = r"https?://[^\s/@?#]+([/?#][^\s]*)?"
+_ADDRESS = r"[A-Za-z0-9_.-]+:[0-9]{1,5}"
+_URL_LETTER = r"([A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+URL_PATH = rf"^/{_URL_LETTER}*$"
+"""Path of a page, of the letters that URLs have."""
+_HTTP_URL = rf"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{{1,5}})?([/?#]{_URL_LETTER}*)?"
 _SECRET = r"[a-z0-9][a-z0-9-]*"  # noqa: S105 - the form of a secret's name
+
+
+_LONGEST_SECONDS = 100 * 31536000.0
+"""Programs count nanoseconds in 63 bits, which end after 292 years."""
+_BIGGEST = 2**60
+"""Likewise bytes."""
 
 
 def seconds(duration: str) -> float:
@@ -49,7 +69,7 @@ def seconds(duration: str) -> float:
 
 
 def _duration(value: str) -> str:
-    if not re.fullmatch(_DURATION, value) or seconds(value) <= 0:
+    if not re.fullmatch(_DURATION, value) or not 0 < seconds(value) <= _LONGEST_SECONDS:
         raise ValueError(
             f'"{value}" is not a duration (accepted: a number with ms, s, m, h, d, w or y, like 15s, 1h30m or 30d)'
         )
@@ -57,7 +77,7 @@ def _duration(value: str) -> str:
 
 
 def _pause(value: str) -> str:
-    if not re.fullmatch(_DURATION, value):
+    if not re.fullmatch(_DURATION, value) or seconds(value) > _LONGEST_SECONDS:
         raise ValueError(
             f'"{value}" is not a duration (accepted: a number with ms, s, m, h, d, w or y, like 0s or 10m)'
         )
@@ -66,7 +86,7 @@ def _pause(value: str) -> str:
 
 def _size(value: str) -> str:
     # Prometheus is told whole megabytes, and takes nought for "no limit".
-    if not re.fullmatch(_SIZE, value) or size_bytes(value) < 2**20:
+    if not re.fullmatch(_SIZE, value) or not 2**20 <= size_bytes(value) <= _BIGGEST:
         raise ValueError(f'"{value}" is not a size (accepted: a number with Mi, Gi or Ti, at least 1Mi, like 20Gi)')
     return value
 
@@ -77,13 +97,15 @@ def _name(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
+def address(value: str) -> str:
+    """`value`. Raises ValueError when it is no `host:port`."""
     if not re.fullmatch(_ADDRESS, value) or not 0 < int(value.rpartition(":")[2]) < 65536:
         raise ValueError(f'"{value}" is not an address (accepted: host:port, like 127.0.0.1:5432)')
     return value
 
 
-def _http_url(value: str) -> str:
+def http_url(value: str) -> str:
+    """`value`. Raises ValueError when it is no URL without credentials."""
     if "@" in value.split("://", 1)[-1].split("/", 1)[0]:
         # Not repeated here: what stands before the @ is a secret.
         raise ValueError("a URL with a user or password (accepted: http://host/… or https://host/…, without them)")
@@ -111,10 +133,26 @@ Size = Annotated[str, AfterValidator(_size), _form("size", _SIZE, "20Gi")]
 """Bytes in Kubernetes' form, binary units."""
 Name = Annotated[str, AfterValidator(_name), _form("name", _NAME, "shop")]
 """A name that is good in a file name, a DNS label and a metric label alike."""
-Address = Annotated[str, AfterValidator(_address), _form("host:port", _ADDRESS, "127.0.0.1:5432")]
+Address = Annotated[str, AfterValidator(address), _form("host:port", _ADDRESS, "127.0.0.1:5432")]
 """`host:port`."""
-HttpUrl = Annotated[str, AfterValidator(_http_url), _form("URL", _HTTP_URL, "https://example.com/hook")]
+HttpUrl = Annotated[str, AfterValidator(http_url), _form("URL", _HTTP_URL, "https://example.com/hook")]
 """A URL without credentials."""
+
+
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", examples=["endpoint"])]
+"""Name of a label, as Prometheus has them."""
+
+
+def _templated(value: str) -> str:
+    if value.count("{{") != value.count("}}"):
+        raise ValueError(
+            f'"{value}" has braces that do not match (accepted: text, with {{{{ $labels.x }}}} for a label)'
+        )
+    return value
+
+
+Templated = Annotated[str, AfterValidator(_templated)]
+"""Text that becomes part of an alert's annotations, which are templates."""
 
 
 def size_bytes(size: str) -> int:
@@ -260,9 +298,29 @@ def _misspelt(missing: _Problem, problems: Sequence[_Problem]) -> bool:
     )
 
 
+PATTERNS: Mapping[str, str] = MappingProxyType(
+    {
+        r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$": "small letters, digits and dashes, at most 63",
+        r"^[a-z][a-z0-9_-]*$": "small letters, digits, _ and -, a letter first",
+        r"^[a-z][a-z0-9_]*$": "small letters, digits and _, a letter first",
+        r"^[a-z_][a-z0-9_]*$": "small letters, digits and _, no digit first",
+        r"^[a-zA-Z_][a-zA-Z0-9_]*$": "letters, digits and _, no digit first",
+        r"^[A-Z][A-Za-z0-9]*$": "letters and digits, a capital letter first, like LowMemory",
+        r"^[a-zA-Z][a-zA-Z0-9_-]*$": "letters, digits, _ and -, a letter first",
+        r"^[a-z0-9-]{1,40}$": "small letters, digits and dashes, at most 40",
+        r"^[A-Za-z][A-Za-z0-9_+/-]*$": "a time zone, like Europe/Berlin or UTC",
+        r"^[a-z0-9-]+/[a-z0-9.-]+$": "<namespace>/<name>, like gateways/public",
+        r"^[A-Za-z0-9.-]+(:[0-9]+)?$": "host or host:port, without https://",
+        r"^/[^:]+$": "a path that begins with / and has no colon",
+        URL_PATH: "a path that begins with /, of the letters that URLs have",
+        r"^/[A-Za-z0-9._~:/@!&'()*+,;=-]*$": "a path that begins with /, of the letters that paths of URLs have",
+    }
+)
+"""Patterns of the models, in words: what is accepted is said to people."""
+
 _KINDS = (
     (("string_type",), "text", "text; in quotes, where YAML takes it for something else"),
-    (("int_type", "int_parsing", "int_from_float"), "a whole number", "a whole number"),
+    (("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number", "a whole number"),
     (("float_type", "float_parsing", "finite_number"), "a number", "a number"),
     (("bool_type", "bool_parsing"), "true or false", "true, false"),
     (("tuple_type", "list_type"), "a list", "a list, each entry after a dash"),
@@ -276,7 +334,9 @@ _PLAIN: tuple[tuple[type, str], ...] = (
 )
 _ENDS = {
     "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
     "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
     "too_short": ("min_length", "at least"),
 }
 
@@ -318,7 +378,7 @@ def _sentence(model: type[BaseModel], problem: _Problem) -> str:  # noqa: C901, 
     if problem.kind == "string_pattern_mismatch":
         pattern = str(problem.details["pattern"])
         one_of = re.fullmatch(r"\^\(([\w|-]+)\)\$", pattern)
-        accepted = one_of[1].replace("|", ", ") if one_of else f"what matches {pattern}"
+        accepted = one_of[1].replace("|", ", ") if one_of else PATTERNS[pattern]
         return f"{_shown(problem.found)} is not accepted here (accepted: {accepted})"
     if problem.kind == "too_short":
         return f"nothing stands in it (accepted: at least {problem.details['min_length']})"
@@ -355,7 +415,16 @@ def _kind(found: object) -> str:
 
 
 def _shown(found: object) -> str:
-    return json.dumps(found, ensure_ascii=False) if isinstance(found, (str, int, float)) else _kind(found)
+    return shown(found) if isinstance(found, (str, int, float)) else _kind(found)
+
+
+def shown(found: str | float) -> str:
+    """A value as it stands in an error: quoted where it is text, and cut where that is long."""
+    text = json.dumps(found, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+_LONGEST_VALUE = 200
 
 
 def key_path(key: str, path: Sequence[int | str]) -> str:
@@ -380,5 +449,7 @@ def parse(model: type[M], value: object, *, file: str, key: str) -> M:
         return model.model_validate(value)
     except ValidationError as refused:
         problems = _chosen([_located(cast("Mapping[str, Any]", error), value) for error in refused.errors()])
-        lines = [f"{file}: {key_path(key, problem.path)}: {_sentence(model, problem)}" for problem in problems]
+        lines = [
+            f"{file}: {plain(key_path(key, problem.path))}: {plain(_sentence(model, problem))}" for problem in problems
+        ]
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import orjson
 import yaml
 
 from specs.model import SettingsError
@@ -132,8 +133,6 @@ class ScrapeJob:
     """What else is scraped: what a cluster's API server lists."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     """What every sample of a discovered target carries; targets have labels of their own."""
-    limit: int = 0
-    """Most samples that one target may answer with, more is a failed scrape; 0: any number."""
     fleeting: bool = False
     """Whether its targets come and go with a cluster's nodes: one that does not answer is told of as its node's trouble
     (KubeletDown, DaemonSetPodsMissing), which is no reason to wake anybody, and not as ServiceDown."""
@@ -150,11 +149,18 @@ def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+# Dashboards of many systems are most of what is written, and json's encoder was a third of the time that rendering took.
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
 def to_yaml(value: object) -> str:
     """Stable YAML: keys in the order given, the same bytes for the same value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+
+
+def to_json(value: object) -> str:
+    """JSON of a line for each value, keys in order: a change shows as the lines that it is."""
+    return orjson.dumps(value, option=_JSON).decode()
 
 
 def number(value: float) -> str:
@@ -243,11 +249,11 @@ def override(groups: Iterable[RuleGroup], overrides: Mapping[str, Override], *, 
     for name, change in overrides.items():
         key = f"{file}: {KEY}.alerting.overrides.{name}"
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            accepted = ", ".join(sorted(key for key in known if not re.search("[/@]", key)))
+            names = sorted(key for key in known if not re.search("[/@]", key))
+            near = difflib.get_close_matches(name, known, n=3) or names[:3]
             raise SettingsError(
-                f"{key}: unknown alert (accepted: [<system>/]<alert>[@<severity>] with one of {accepted})"
-                + (f"; did you mean {near[0]}?" if near else "")
+                f"{key}: unknown alert (accepted: [<system>/]<alert>[@<severity>] with one of the {len(names)} alerts of"
+                f" docs/runbooks, like {', '.join(near)})"
             )
         if change.threshold is None:
             continue

@@ -11,6 +11,8 @@ from specs.workload import REGISTRY, SecretRef
 
 CONTRACT_VERSION = 1
 """Grows when an output is removed or changes its meaning."""
+SCHEMA_VERSION = f"{CONTRACT_VERSION}.1"
+"""`<major>.<minor>` of docs/outputs.schema.json: the contract's version, and what grows when an output is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
     registry = f"{home}/{REGISTRY.rpartition('/')[2]}" if home else ""
     return {
         "contract_version": CONTRACT_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "environment": settings.environment,
         "cluster": settings.cluster,
         "urls": {name: found for name, found in urls.items() if found},
@@ -90,6 +93,32 @@ def outputs(context: Context, *, home: str, names: frozenset[str]) -> dict[str, 
         "logstash": outside(elk.LOGSTASH, elk.LOGSTASH_PORT) if settings.elk else None,
         "elastic_apm_env": _elastic_apm_env(context),
         "sentry_env": _sentry_env(context),
+        "docker": _docker(context),
+        "kubernetes": _kubernetes(context),
+    }
+
+
+def _docker(context: Context) -> dict[str, Any] | None:
+    """How containers of applications reach the stack: published ports are on the host's loopback, which is not theirs."""
+    if context.settings.runtime is not RuntimeKind.DOCKER:
+        return None
+    network = context.settings.docker.network
+    name = f"{network}-{collector.NAME}"
+    return {
+        "network": network,
+        "registry": f"{network}-registry",
+        "otlp": {"grpc": f"http://{name}:{collector.OTLP_GRPC}", "http": f"http://{name}:{collector.OTLP_HTTP}"},
+    }
+
+
+def _kubernetes(context: Context) -> dict[str, Any] | None:
+    """What a NetworkPolicy of an application's namespace names to let its pods send telemetry."""
+    if not context.on_cluster:
+        return None
+    return {
+        "namespace": context.settings.kubernetes.namespace,
+        "collector": {"app.kubernetes.io/instance": collector.NAME},
+        "ports": [collector.OTLP_GRPC, collector.OTLP_HTTP],
     }
 
 

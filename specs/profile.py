@@ -8,10 +8,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from specs.model import Duration, Model, Name, Pause, SettingsError, parse, problem_at, seconds
+from specs.model import (
+    URL_PATH,
+    Duration,
+    LabelName,
+    Model,
+    Name,
+    Pause,
+    SettingsError,
+    Templated,
+    parse,
+    plain,
+    problem_at,
+    seconds,
+)
 from specs.routing import SystemRoutes
-from specs.settings import LogFormat, Severity, read_yaml
-from specs.signal import LabelName, MetricName, Signal, Unit
+from specs.settings import Glob, LogFormat, Severity, read_yaml
+from specs.signal import MetricName, Signal, Unit
 
 SYSTEMS = Path(__file__).resolve().parent.parent / "systems"
 """Where the profiles stand."""
@@ -58,7 +71,7 @@ class Service(Model):
 
     metrics: str | None = "/metrics"
     """Path of its metrics; none: it exposes no metrics itself."""
-    job: Annotated[str | None, Field(pattern=r"^[a-zA-Z][\w-]*$")] = None
+    job: Annotated[str | None, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$")] = None
     """Scrape job; none: `<system>-<service>`."""
     interval: Duration | None = None
     """How often it is scraped; none: like everything of the stack."""
@@ -100,9 +113,11 @@ class SystemAlert(Model):
     """Below this many events a second a share, a quantile or a mean says nothing."""
     traffic_of: MetricName | None = None
     """Counter of those events, where the signal is not made of events itself."""
-    summary: str | None = None
+    summary: Templated | None = None
     """One line; none: made from the signal."""
-    action: str = "Open the dashboard, find since when and for which part it is so, and look at what was deployed then."
+    action: Templated = (
+        "Open the dashboard, find since when and for which part it is so, and look at what was deployed then."
+    )
     """What the person who is told does first."""
 
     @model_validator(mode="after")
@@ -159,7 +174,7 @@ class SystemProbe(Model):
 
     service: Word
     """Which service is asked."""
-    path: str = Field(default="/", pattern=r"^/[^\s]*$")
+    path: str = Field(default="/", pattern=URL_PATH)
     """Path of the page."""
     every: Duration = "30s"
     """Time between two knocks."""
@@ -178,7 +193,7 @@ class JsonPage(Model):
 
     service: Word
     """Which service is asked."""
-    path: str = Field(pattern=r"^/[^\s]*$")
+    path: str = Field(pattern=URL_PATH)
     """Path of the page."""
     metrics: Mapping[MetricName, str] = Field(min_length=1)
     """Name of a metric → JSONPath of its value, with braces."""
@@ -191,7 +206,7 @@ class LogSource(Model):
     """Label `service_name`, unless a JSON line names its own."""
     format: LogFormat = "json"
     """How a line is written."""
-    path: str | None = Field(default=None, pattern=r"^/[^\s]*$")
+    path: Glob | None = None
     """Glob of its files on the system's host; none: the application hands its lines on itself."""
     durations: Literal["s", "ms"] = "ms"
     """Unit of `duration` in its JSON lines."""
@@ -316,8 +331,13 @@ def find(name: str, path: str | None, *, file: str, key: str) -> Profile:
     Raises SettingsError when there is none.
     """
     place = SYSTEMS / f"{name}.yaml" if path is None else SYSTEMS.parent / path
-    if not place.is_file():
-        what = f"{key}: no profile systems/{name}.yaml" if path is None else f"{key}.profile: no file {path}"
+    try:
+        there = place.is_file()
+    except (OSError, ValueError):
+        # No path at all: too long, or with a character that none has.
+        there = False
+    if not there:
+        what = f"{key}: no profile systems/{name}.yaml" if path is None else f"{key}.profile: no file {plain(path)}"
         raise SettingsError(f"{file}: {what} (accepted: {', '.join(known())}, or profile: a path of your own)")
     return read(place)
 

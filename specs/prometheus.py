@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from specs import alertmanager, console, discovery, links, prometheus_alerts, remote_write, sizing, thanos
+from specs import (
+    alertmanager,
+    console,
+    discovery,
+    links,
+    prometheus_alerts,
+    remote_write,
+    scrape_limits,
+    sizing,
+    thanos,
+)
 from specs.model import size_bytes
 from specs.monitoring import RuleGroup, ScrapeJob, rule_files, to_yaml
 from specs.part import Context, Monitoring
@@ -82,6 +92,7 @@ def monitoring(context: Context, jobs: Sequence[ScrapeJob]) -> Monitoring:
         jobs=(thanos.pods_of(context, NAME, shards(context), PORT), *long_term.jobs),
         groups=(
             *prometheus_alerts.groups(names, fleeting, ruler=ruler, rolled=context.on_cluster),
+            scrape_limits.GROUP,
             *remote_write.groups(context),
             *long_term.groups,
         ),
@@ -116,8 +127,6 @@ def _scrape(job: ScrapeJob) -> dict[str, Any]:
     if job.timeout:
         spec["scrape_timeout"] = job.timeout
     spec["metrics_path"] = job.path
-    if job.limit:
-        spec["sample_limit"] = job.limit
     if job.discovery:
         return spec | discovery.scrape(job)
     spec["static_configs"] = [{"targets": [target.address], "labels": dict(target.labels)} for target in job.targets]
@@ -176,6 +185,7 @@ def configuration(context: Context, jobs: Sequence[ScrapeJob], shard: int = 0) -
             "scrape_interval": settings.scrape_interval,
             "evaluation_interval": settings.evaluation_interval,
             "external_labels": _external_labels(context, shard),
+            **scrape_limits.spec(context),
         },
         "rule_files": ["rules/*.yml"],
         "alerting": _alerting(context),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from specs.model import Duration, Model, Name, Pause, SettingsError
+from specs.model import Duration, LabelName, Model, Name, Pause, SettingsError
 from specs.monitoring import Alert
 from specs.settings import KEY, Alerting, ByService, Mutes, Severity
 
@@ -21,6 +21,8 @@ DOWN = "ServiceDown"
 """A target is down: it tells of everything that the target's silence causes."""
 ALL_DOWN = "SystemDown"
 """Every target of a service is down: it silences the symptoms, and is told by DOWN."""
+WHY_DOWN = "TargetOverLimit"
+"""A target that runs counts as down, and this says why: DOWN does not hold it back."""
 CHAIN = "Alertmanager.+|PrometheusNotification.+|DeadMansSwitchSilent"
 """Alerts on the chain of alerting itself: the backup hears of them too."""
 _NAME_OF_ALERT = r"^[A-Z][A-Za-z0-9]*$"
@@ -42,7 +44,7 @@ class SystemRoutes(Model):
     """Told as well when alerting itself is broken."""
     continue_after_critical: bool = False
     """Whether `default` is told of critical alerts too, after their own receivers."""
-    group_by: tuple[str, ...] | None = None
+    group_by: tuple[LabelName, ...] | None = None
     """Labels whose equal values make alerts one notification; none: as the stack says."""
     wait: Pause | None = None
     """How long the first notification of a group waits for more alerts; none: as the stack says."""
@@ -138,7 +140,7 @@ def walk(route: Route) -> Iterator[Route]:
 # The tree.
 
 # What is wrong with alerting itself is told in any case.
-_NEVER = f"{DOWN}|{ALL_DOWN}|{WATCHDOG}|{CHAIN}"
+_NEVER = f"{DOWN}|{ALL_DOWN}|{WHY_DOWN}|{WATCHDOG}|{CHAIN}"
 
 INHIBITIONS = (
     Inhibition(
@@ -323,9 +325,14 @@ def _found(route: Route, labels: Mapping[str, str], receiver: str) -> Iterator[t
         yield (route,), receiver
 
 
+def ways(root: Route, labels: Mapping[str, str]) -> list[tuple[tuple[Route, ...], str]]:
+    """The nodes that take an alert with `labels`, each with those above it (`root` first) and its receiver."""
+    return list(_found(root, labels, ""))
+
+
 def told(root: Route, labels: Mapping[str, str]) -> tuple[str, ...]:
     """Receivers of an alert with `labels`, in the order of the tree."""
-    return tuple(receiver for _, receiver in _found(root, labels, ""))
+    return tuple(receiver for _, receiver in ways(root, labels))
 
 
 def silenced(

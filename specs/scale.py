@@ -43,7 +43,6 @@ def of(settings: Settings, *, file: str) -> Scale:
     Raises SettingsError naming the key that is missing for so many.
     """
     if settings.runtime is not RuntimeKind.KUBERNETES:
-        _refuse_elsewhere(settings, file)
         return ONE
     preset, asked = SIZES[settings.size], settings.replicas
     numbers = {
@@ -104,18 +103,3 @@ def of(settings: Settings, *, file: str) -> Scale:
     if lines:
         raise SettingsError("\n".join(dict.fromkeys(lines)))
     return scale
-
-
-def _refuse_elsewhere(settings: Settings, file: str) -> None:
-    """What only a cluster can have."""
-    for key in ("thanos", "object_storage"):
-        if getattr(settings, key) is not None:
-            raise SettingsError(
-                f"{file}: {KEY}.{key}: does not run on {settings.runtime.value} (accepted: on kubernetes)"
-            )
-    for name in ("size", "replicas"):
-        if name in settings.model_fields_set:
-            raise SettingsError(
-                f"{file}: {KEY}.{name}: {settings.runtime.value} runs one of each part (accepted: leave it out; only"
-                " kubernetes has it)"
-            )

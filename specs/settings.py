@@ -5,7 +5,9 @@ from collections.abc import Hashable, Iterator, Mapping
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -14,12 +16,15 @@ from specs.model import (
     Address,
     Duration,
     HttpUrl,
+    LabelName,
     Model,
     Name,
     Pause,
     Secret,
     SettingsError,
     Size,
+    address,
+    http_url,
     parse,
     problem_at,
     seconds,
@@ -55,7 +60,7 @@ def _at_least_a_day(value: str) -> str:
 
 
 def _channel(value: str) -> str:
-    if not re.fullmatch(r"[#@]?[\w.-]+", value):
+    if not re.fullmatch(r"[#@]?[A-Za-z0-9_.-]+", value):
         raise ValueError(f'"{value}" is not a channel (accepted: "#channel" or "@person", in quotes)')
     return value
 
@@ -109,6 +114,17 @@ LogFormat = Literal["json", "text", "nginx-access", "nginx-error", "postgres", "
 """How the lines of a log are written."""
 
 
+def _glob(value: str) -> str:
+    # The collector takes $ for the beginning of a variable's name.
+    if not re.fullmatch(r"/[^$]+", value) or not value.isprintable():
+        raise ValueError(f'"{value}" is not a file (accepted: an absolute path, which may have * and ?, without $)')
+    return value
+
+
+Glob = Annotated[str, AfterValidator(_glob), Field(examples=["/var/log/shop/*.log"])]
+"""Absolute path of files."""
+
+
 class LogFile(Model):
     """A log file that the collector follows."""
 
@@ -118,7 +134,7 @@ class LogFile(Model):
     """System that the lines belong to."""
     service: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]*$")
     """Becomes `service_name` of its lines unless a JSON line names its own; none: the name does."""
-    include: Annotated[tuple[str, ...], Field(min_length=1)]
+    include: Annotated[tuple[Glob, ...], Field(min_length=1)]
     """Globs of absolute paths."""
     format: LogFormat = "json"
     """`json`: one object a line; `text`: the line is the message; the others as the programs write them (docs/logs.md)."""
@@ -184,13 +200,21 @@ class Receiver(Model):
 
 
 def _clock(value: str) -> str:
-    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", value):
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", value):
         raise ValueError(f'"{value}" is not a time of day (accepted: "00:00" to "24:00", in quotes)')
     return value
 
 
 Clock = Annotated[str, AfterValidator(_clock), Field(examples=["20:00"])]
 """A time of day."""
+
+
+def _zone(value: str) -> str:
+    known = available_timezones()
+    # A machine may know none.
+    if known and value not in known:
+        raise ValueError(f'"{value}" is no time zone (accepted: like Europe/Berlin or UTC)')
+    return value
 
 
 class MuteTime(Model):
@@ -202,7 +226,9 @@ class MuteTime(Model):
     """When it ends; before `from`: the hours from midnight on are of the same days."""
     weekdays: tuple[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], ...] = ()
     """None: every day."""
-    location: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", examples=["Europe/Berlin"])] = "UTC"
+    location: Annotated[
+        str, AfterValidator(_zone), Field(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", examples=["Europe/Berlin"])
+    ] = "UTC"
     """Time zone of the hours and days."""
 
     @model_validator(mode="after")
@@ -229,7 +255,7 @@ OWN_RECEIVERS = ("dashboards", "dead-mans-switch", "inbox", "nobody")
 class Grouping(Model):
     """Alertmanager's timings."""
 
-    by: tuple[str, ...] = ("alertname", "cluster", "app", "service")
+    by: tuple[LabelName, ...] = ("alertname", "cluster", "app", "service")
     """Labels whose equal values make alerts one notification."""
     wait: Pause = "30s"
     """How long the first notification of a group waits for more alerts."""
@@ -311,7 +337,7 @@ class Alerting(Model):
 
 
 def _mirror(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*", value):
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*", value):
         raise ValueError(
             f'"{value}" is no mirror (accepted: a host, its port and a path, like mirror.example.com:5000/hub)'
         )
@@ -502,7 +528,7 @@ class Kubernetes(Model):
 class ObjectStorage(Model):
     """S3, or what speaks like it: long-term metrics and Loki's log lines."""
 
-    endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d+)?$", examples=["s3.eu-central-1.amazonaws.com"])]
+    endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$", examples=["s3.eu-central-1.amazonaws.com"])]
     """`host` or `host:port`."""
     region: str | None = None
     """Where the service wants one."""
@@ -555,6 +581,19 @@ class Thanos(Model):
         return self
 
 
+class ScrapeLimits(Model):
+    """What one target may answer a scrape with. What is beyond a limit is refused whole, and told as TargetOverLimit."""
+
+    samples: Annotated[int, Field(ge=1)] | None = None
+    """None: half of the series that a Prometheus is sized for, and 50 000 at least."""
+    body: Size | None = None
+    """Unpacked, in whole MiB; none: 512 bytes for each of `samples`."""
+    labels: Annotated[int, Field(ge=1)] = 100
+    """Labels of a series."""
+    label_length: Annotated[int, Field(ge=1)] = 4096
+    """Bytes of a label's value."""
+
+
 class RemoteWrite(Model):
     """An existing Mimir, Thanos, or managed Prometheus that gets every sample too."""
 
@@ -575,7 +614,7 @@ class RemoteWrite(Model):
     def _one_login(self) -> "RemoteWrite":
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
-            raise problem_at("both or neither of username and password", missing)
+            raise problem_at(f"both or neither of username and password (accepted: {missing} as well)", missing)
         if self.token and self.password:
             raise problem_at("one login (accepted: token, or username and password)", "token")
         return self
@@ -616,16 +655,27 @@ class Traces(Model):
     @model_validator(mode="after")
     def _has_servers(self) -> "Traces":
         if (self.store == "badger") == bool(self.servers):
-            words = "not with badger" if self.servers else f"required with {self.store}, but missing (accepted: a list)"
+            words = (
+                "not with badger (accepted: another store, or no servers)"
+                if self.servers
+                else f"required with {self.store}, but missing (accepted: a list)"
+            )
             raise problem_at(words, "servers")
         by_url = self.store in {"elasticsearch", "opensearch"}
-        form, accepted = (r"https?://\S+", "URLs") if by_url else (r"[A-Za-z0-9._-]+:\d+", "host:port")
+        validate, accepted = (http_url, "URLs") if by_url else (address, "host:port")
         for server in self.servers:
-            if not re.fullmatch(form, server):
-                raise problem_at(f'"{server}" is no server of {self.store} (accepted: {accepted})', "servers")
+            try:
+                validate(server)
+            except ValueError:
+                # What stands before an @ is a secret.
+                which = (
+                    "a server with a user or password" if "@" in server else f'"{server}" is no server of {self.store}'
+                )
+                more = ", and username" if "@" in server else ""
+                raise problem_at(f"{which} (accepted: {accepted}{more})", "servers") from None
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
-            raise problem_at("both or neither of username and password", missing)
+            raise problem_at(f"both or neither of username and password (accepted: {missing} as well)", missing)
         return self
 
 
@@ -649,7 +699,9 @@ def _cores(value: object) -> object:
 
 
 def _is_cores(value: str) -> str:
-    if not re.fullmatch(r"[1-9]\d*m|[1-9]\d*(\.\d{1,3})?|0\.\d{1,3}", value) or not value.strip("0."):
+    if not re.fullmatch(r"[1-9][0-9]{0,8}m|[1-9][0-9]{0,5}(\.[0-9]{1,3})?|0\.[0-9]{1,3}", value) or not value.strip(
+        "0."
+    ):
         raise ValueError(f'"{value}" is no number of cores (accepted: like 250m, 0.5 or 2)')
     return value
 
@@ -830,6 +882,43 @@ class Links(Model):
     """Directory of the runbook pages; a process stack serves its own when this is not set."""
 
 
+def _tag(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}", value):
+        raise ValueError(f'"{value}" is no tag of an image (accepted: letters, digits, _ . + and -, like v3.14.0)')
+    return value
+
+
+Tag = Annotated[str, AfterValidator(_tag), Field(examples=["v3.14.0"])]
+"""Version of an image, as its registry spells it."""
+_HERE = (RuntimeKind.PROCESS, RuntimeKind.DOCKER)
+_CONTAINERS = (RuntimeKind.DOCKER, RuntimeKind.KUBERNETES)
+_CLUSTER = (RuntimeKind.KUBERNETES,)
+_PARTS_ONLY_ON: Mapping[str, tuple[RuntimeKind, ...]] = MappingProxyType(
+    {"elk": _CONTAINERS, "errors": _CONTAINERS, "object_storage": _CLUSTER, "thanos": _CLUSTER}
+)
+_KEYS_ONLY_ON: Mapping[str, tuple[RuntimeKind, ...]] = MappingProxyType(
+    {
+        "bind": _HERE,
+        "port_offset": _HERE,
+        "docker": (RuntimeKind.DOCKER,),
+        "resources": _CONTAINERS,
+        "versions": _CONTAINERS,
+        **dict.fromkeys(("size", "replicas", "load", "volumes", "kubernetes"), _CLUSTER),
+    }
+)
+"""Where a key is read; any that is not named is read everywhere."""
+
+
+def _says(value: object) -> bool:
+    """Whether a key says something: neither nothing, nor what is everywhere without it."""
+    if isinstance(value, Errors):
+        return value.to == "glitchtip"
+    # What is switched on by true alone has nothing set.
+    if isinstance(value, Docker | Kubernetes | Load | Replicas):
+        return bool(value.model_fields_set)
+    return value not in (None, {})
+
+
 class Settings(Model):
     """One environment."""
 
@@ -845,6 +934,7 @@ class Settings(Model):
     """Added to every port that this machine sees, so that two stacks can live side by side."""
     scrape_interval: Duration = "15s"
     """How often targets are scraped."""
+    scrape_limits: ScrapeLimits = ScrapeLimits()
     evaluation_interval: Duration = "15s"
     """How often rules are evaluated."""
     retention: Retention = Retention()
@@ -856,7 +946,7 @@ class Settings(Model):
     """Monitored systems by name, each with its addresses here (docs/adding-a-system.md); `{}` for one whose parts
     register themselves."""
     alerting: Alerting = Alerting()
-    versions: Mapping[str, str] = Field(default_factory=dict[str, str])
+    versions: Mapping[str, Tag] = Field(default_factory=dict[str, str])
     """Image tags by program, where this stack wants another than the one shipped."""
     grafana: Annotated[Grafana, BeforeValidator(_run)] = Grafana()
     elk: Annotated[Elk | None, BeforeValidator(_switch)] = None
@@ -888,10 +978,15 @@ class Settings(Model):
     def _optional_parts(self) -> "Settings":
         if self.apm and self.elk is None:
             raise problem_at("needs Elasticsearch (accepted: elk: true as well)", "apm")
-        if self.runtime is RuntimeKind.PROCESS:
-            for key, asked in (("elk", self.elk is not None), ("errors", self.errors.to == "glitchtip")):
-                if asked:
-                    raise problem_at("does not run on process (accepted: on docker, kubernetes)", key)
+        return self
+
+    @model_validator(mode="after")
+    def _of_its_runtime(self) -> "Settings":
+        for words, keys in (("does not run on", _PARTS_ONLY_ON), ("means nothing on", _KEYS_ONLY_ON)):
+            for key, kinds in keys.items():
+                if key in self.model_fields_set and self.runtime not in kinds and _says(getattr(self, key)):
+                    accepted = ", ".join(kind.value for kind in kinds)
+                    raise problem_at(f"{words} {self.runtime.value} (accepted: on {accepted})", key)
         return self
 
     @model_validator(mode="after")
@@ -971,4 +1066,12 @@ def load(path: Path) -> Settings:
         raise SettingsError(
             f"{path.name}: config.{KEY}: required, but missing (accepted: a mapping with environment, cluster, …)"
         )
-    return parse(Settings, cast("dict[str, Any]", config)[KEY], file=path.name, key=KEY)
+    return parse(Settings, _in_order(cast("dict[str, Any]", config)[KEY]), file=path.name, key=KEY)
+
+
+def _in_order(value: object) -> object:
+    """`value` with the keys of each mapping by their names, as Pulumi hands them over: what is rendered is what runs."""
+    if isinstance(value, dict):
+        known = cast("dict[object, object]", value)
+        return {key: _in_order(known[key]) for key in sorted(known, key=str)}
+    return [_in_order(each) for each in cast("list[object]", value)] if isinstance(value, list) else value

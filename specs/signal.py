@@ -1,23 +1,27 @@
 """Signals: a metric defined once, as what is measured. Alerts, objectives, recording rules and panels all come from it."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from specs.model import Duration, Model, seconds
+from specs.model import Duration, LabelName, Model, Templated, seconds
 
 BASE = ("app", "environment", "service")
 """Labels that every aggregate keeps: who is it about."""
 
 MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", examples=["http_requests_total"])]
-LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", examples=["endpoint"])]
 
 
 def _matcher(value: str) -> str:
     if '"' in value or "\\" in value:
         raise ValueError(f"{value!r} has a quote or a backslash (accepted: a regular expression without them)")
+    try:
+        re.compile(value.removeprefix("!"))
+    except re.error as problem:
+        raise ValueError(f'"{value}" is no regular expression: {problem} (accepted: like 5..)') from None
     return value
 
 
@@ -74,7 +78,7 @@ class Signal(Model):
     """Something measured. Exactly one of the kinds says how: value, rate, increase, quantile, mean, share, part, ratio,
     growth or promql."""
 
-    title: str
+    title: Templated
     """What people call it; the title of its panel."""
     description: str = ""
     """What it says, for those who read the panel the first time."""

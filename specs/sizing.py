@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from specs.load import (
+    COMPACTED_SERIES_BYTES,
     COMPRESSION,
     GIB,
     KIB,
@@ -24,7 +25,7 @@ from specs.load import (
 )
 from specs.model import SettingsError, seconds, size_bytes
 from specs.part import Context
-from specs.settings import KEY, RuntimeKind, Share
+from specs.settings import KEY, Share
 from specs.workload import EveryNode, HostView, Resources, Volume, Workload
 
 BLOCKS_OF_VOLUME = 0.8
@@ -71,16 +72,20 @@ _LOKI = MappingProxyType({"loki-write": (0.75, 0.58), "loki-read": (0.40, 0.35),
 """GiB and cores for each MB of lines a second, by target; all three together do what one program of everything does."""
 
 
+def loki_bytes(context: Context, wanted: Demand, replicas: int) -> float:
+    """Bytes of log lines on the volume of each of so many replicas of Loki."""
+    if context.settings.object_storage is None:
+        return log_store_bytes(wanted, seconds(context.settings.retention.log_archive))
+    # What is not in object storage yet: chunks of two hours, and what was written since the last checkpoint.
+    return wanted.log_bytes * min(3, replicas) / replicas * (2 * 3600 / COMPRESSION + 900)
+
+
 def _loki(context: Context, wanted: Demand, workload: Workload) -> Workload:
     gibibytes, processors = _LOKI.get(
         workload.name, (sum(each[0] for each in _LOKI.values()), sum(each[1] for each in _LOKI.values()))
     )
     share = wanted.log_bytes / 1e6 * _part(workload.replicas)
-    stored = log_store_bytes(wanted, seconds(context.settings.retention.log_archive))
-    if context.settings.object_storage is not None:
-        # What is not in object storage yet: chunks of two hours, and what was written since the last checkpoint.
-        copies = min(3, workload.replicas) / workload.replicas
-        stored = wanted.log_bytes * copies * (2 * 3600 / COMPRESSION + 900)
+    stored = loki_bytes(context, wanted, workload.replicas)
     kept = volume(stored * 1.25, size_bytes(workload.volume.size)) if workload.volume else None
     return _with(
         workload,
@@ -147,11 +152,18 @@ def _collector(context: Context, wanted: Demand, workload: Workload) -> Workload
     )
 
 
+def compactor_bytes(context: Context, wanted: Demand) -> float:
+    """Bytes of Thanos' longest blocks, two weeks of one Prometheus: they are read, and written anew beside that."""
+    return wanted.samples / context.scale.shards * 14 * 86400 * SAMPLE_BYTES * 2
+
+
 def _compactor(context: Context, wanted: Demand, workload: Workload) -> Workload:
-    # The longest blocks are two weeks of one Prometheus: they are read, and written anew beside that.
-    longest = wanted.samples / context.scale.shards * 14 * 86400 * SAMPLE_BYTES * 2
     least = size_bytes(workload.volume.size) if workload.volume else 0
-    return _with(workload, volume=volume(longest * 1.25, least))
+    return _with(
+        workload,
+        memory=memory(GIB + wanted.series / context.scale.shards * COMPACTED_SERIES_BYTES, 2 * GIB),
+        volume=volume(compactor_bytes(context, wanted) * 1.25, least),
+    )
 
 
 _BY_PROGRAM: Mapping[str, Callable[[Context, Demand, Workload], Workload]] = MappingProxyType(
@@ -226,7 +238,7 @@ def apply(context: Context, workloads: Sequence[Workload]) -> tuple[Workload, ..
     """`workloads` with the resources and volumes that they need; on one machine, as they are but for what the stack file
     says of them.
 
-    Raises SettingsError for what the stack file says of a workload that there is not, or that its runtime cannot do.
+    Raises SettingsError for what the stack file says of a workload that there is not.
     """
     _refuse_unknown(context, workloads)
     wanted = demand(context)
@@ -240,12 +252,6 @@ def _refuse_unknown(context: Context, workloads: Sequence[Workload]) -> None:
         ("resources", settings.resources, every),
         ("volumes", settings.volumes, [workload for workload in every if workload.volume]),
     ):
-        runs_on = (RuntimeKind.KUBERNETES,) if key == "volumes" else (RuntimeKind.DOCKER, RuntimeKind.KUBERNETES)
-        if asked and settings.runtime not in runs_on:
-            accepted = ", ".join(kind.value for kind in runs_on)
-            raise SettingsError(
-                f"{context.file}: {KEY}.{key}: nothing is limited on {settings.runtime.value} (accepted: on {accepted})"
-            )
         names = {name for workload in known for name in keys(workload)}
         for name in asked:
             if name not in names:

@@ -225,8 +225,6 @@ def _refuse_existing(stack: Stack) -> None:
     outside = {ref.key for ref in stack.secrets_outside()}
     for key in context.settings.kubernetes.secrets:
         where = f"{context.file}: {KEY}.kubernetes.secrets.{key}"
-        if not context.on_cluster:
-            raise SettingsError(f"{where}: does not run on {context.settings.runtime.value} (accepted: on kubernetes)")
         if key in outside:
             raise SettingsError(f"{where}: Pulumi itself has to know it (accepted: pulumi config set --secret {key})")
         if key not in read:
@@ -277,7 +275,8 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     ]
     others = [*(job for monitoring in monitorings for job in monitoring.jobs), *system.jobs(context, systems)]
     if context.on_cluster and settings.kubernetes.discover:
-        others.append(discovery.applications(settings.environment, settings.kubernetes.namespace))
+        of_systems = system.found_pods(systems)
+        others.append(discovery.applications(settings.environment, settings.kubernetes.namespace, of_systems))
     own = prometheus.monitoring(context, others)
     jobs = (*own.jobs, *others)
     of_logs = loki.log_groups()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from specs import profile_checks
-from specs.discovery import labelled_pods
+from specs.discovery import NODE_NAMESPACE, already_found, labelled_pods
 from specs.exporters.celery import CeleryTarget
 from specs.exporters.nginx import NginxTarget
 from specs.exporters.node import NodeTarget
@@ -25,16 +25,36 @@ from specs.settings import KEY, LogFile, RuntimeKind, Settings
 from specs.signal import BASE, SPOKEN, Signal
 
 
+def _label(value: str) -> str:
+    prefix, _, name = value.rpartition("/")
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", name) or (
+        "/" in value and not re.fullmatch(r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?", prefix)
+    ):
+        raise ValueError(f'"{value}" is no name of a label (accepted: like app or app.kubernetes.io/name)')
+    return value
+
+
+def _label_value(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", value):
+        raise ValueError(
+            f'"{value}" is no value of a label (accepted: letters, digits, - _ and . between them, at most 63)'
+        )
+    return value
+
+
 class PodTargets(Model):
     """Pods of one service of a system, on Kubernetes."""
 
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
     """Where they run."""
-    labels: Annotated[Mapping[str, str], Field(min_length=1, examples=[{"app": "backend"}])]
+    labels: Annotated[
+        Mapping[Annotated[str, AfterValidator(_label)], Annotated[str, AfterValidator(_label_value)]],
+        Field(min_length=1, examples=[{"app": "backend"}]),
+    ]
     """Labels that they all have, and no others."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """Where they tell their metrics."""
-    path: Annotated[str | None, Field(pattern=r"^/[^\s?#]*$")] = None
+    path: Annotated[str | None, Field(pattern=r"^/[A-Za-z0-9._~:/@!&'()*+,;=-]*$")] = None
     """None: as the profile has it."""
 
 
@@ -221,6 +241,13 @@ def load(settings: Settings, *, file: str) -> tuple[System, ...]:
             )
         system = System(name=name, profile=profile, settings=own)
         _refuse_unknown(system, file=file, key=key)
+        own_namespace = settings.kubernetes.namespace
+        for service, pods in own.pods.items():
+            if pods.namespace in {own_namespace, own_namespace + NODE_NAMESPACE}:
+                raise SettingsError(
+                    f"{file}: {key}.pods.{service}.namespace: {pods.namespace} is the stack's own (accepted: another;"
+                    " what else is in it is cut off from the network)"
+                )
         profile_checks.refuse_mistakes(name, profile, system.signals)
         found.append(system)
     return tuple(found)
@@ -316,6 +343,15 @@ def _addressed(context: Context, system: System) -> Iterator[ScrapeJob]:
             )
 
 
+def found_pods(systems: Iterable[System]) -> tuple[dict[str, Any], ...]:
+    """Relabellings that leave out what the jobs of the systems' pods scrape, from a job that would find it, too."""
+    return tuple(
+        already_found(pods.namespace, pods.labels, pods.port, pods.path or system.profile.services[name].metrics or "")
+        for system in systems
+        for name, pods in system.settings.pods.items()
+    )
+
+
 def _discovered(context: Context, system: System) -> Iterator[ScrapeJob]:
     for name, pods in system.settings.pods.items():
         service = system.profile.services[name]
@@ -339,11 +375,18 @@ def _numbered(sources: Sequence[LogSource]) -> list[tuple[int, LogSource]]:
     ]
 
 
+def _short(name: str) -> str:
+    """`name`, or what is as good where that is longer than names are."""
+    return name if len(name) <= 42 else f"{name[:33].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def log_files(systems: Iterable[System]) -> tuple[LogFile, ...]:
     """The log files that the systems write on their hosts."""
     return tuple(
         LogFile(
-            name=f"{system.name}-{source.service}{f'-{index + 1}' if index else ''}".replace("_", "-"),
+            name=_short(
+                f"{system.name}-{source.service}{f'-{index + 1}' if index else ''}".replace("_", "-").rstrip("-")
+            ),
             app=system.name,
             service=source.service,
             include=(source.path,),

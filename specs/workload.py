@@ -206,7 +206,31 @@ class Dials:
     """For people: what is dialled."""
 
 
-Extra = Registry | HostView | HostPaths | Outward | KernelLog | EveryNode | NodeData | Identity | ApiAccess | Dials
+@dataclass(frozen=True, slots=True)
+class AnyFile:
+    """Extra: on a cluster, a workload that runs as root reads files whoever owns them and whatever their mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Extra: on a cluster, the old replica has ended before a new one starts, since both at once would tell everything
+    twice."""
+
+
+Extra = (
+    Registry
+    | HostView
+    | HostPaths
+    | Outward
+    | KernelLog
+    | EveryNode
+    | NodeData
+    | Identity
+    | ApiAccess
+    | Dials
+    | AnyFile
+    | Alone
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 _TOGETHER = {
     # Their tests start what the machine should not see twice, or measure.
-    **dict.fromkeys(("cluster", "examples", "loadtests", "local", "processes"), "the machine"),
+    **dict.fromkeys(("cluster", "examples", "gameday", "loadtests", "local", "processes"), "the machine"),
+    "test_canary.py": "the machine",
     # It looks whether ports are free.
     "tools/test_docker_engine.py": "the machine",
     # Its modules share what takes long to start.

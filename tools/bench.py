@@ -34,7 +34,7 @@ from processes.errors import ProcessError
 from specs.model import SettingsError
 from specs.settings import load
 from specs.stack import Stack, build
-from tools import bench_cluster, bench_scale, paths
+from tools import bench_changes, bench_cluster, bench_scale, paths
 from tools.bench_report import BenchError, Measured, Memory, Report, machine, write_document
 from tools.native import NativeError
 from tools.scratch import CommandError, Scratch
@@ -227,6 +227,7 @@ class Bench:
         """Measure everything."""
         stack = self.write()
         renders = {name: tuple(self.render(name) for _ in range(runs)) for name in _STACKS}
+        changes = bench_changes.run(runs, self.say)
         self.command("setup (programs that are missing are built now)", "setup")
         cold: list[float] = []
         same: list[float] = []
@@ -253,6 +254,7 @@ class Bench:
                 Measured(what=f"render of {name}, the whole process", values=values, target=1.5)
                 for name, values in renders.items()
             ),
+            *changes,
             Measured(what="idle memory of everything (RSS)", values=(memory[-1].rss,), target=700, unit="MB"),
             Measured(what="fault to webhook: `for: 0s`, default intervals", values=faults, target=75),
         )

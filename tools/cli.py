@@ -7,7 +7,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,35 +19,25 @@ from processes import supervision
 from processes.home import Home, of_stack
 from specs import grafana
 from specs.model import SettingsError
-from specs.settings import RuntimeKind, load, read_yaml
-from specs.stack import Stack, build
-from tools import demonstration, native, paths
+from specs.settings import RuntimeKind
+from specs.stack import Stack
+from tools import demonstration, native, paths, stacks
+from tools.backtest.command import backtest
+from tools.backup.command import backup, restore
+from tools.changes.command import diff
+from tools.ci.command import drift
+from tools.doctor.command import doctor
 from tools.engine import Engine, engine, environment
+from tools.gameday.command import gameday
+from tools.policy.command import policy
 from tools.terminal import StackName, blame, console, judging, plainly, warn
 
 if TYPE_CHECKING:
     from tools.docker_engine import Containers
     from tools.health import Health, Keeper
-    from tools.kubernetes_cluster import Pods
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 _WIDE = 130
-
-
-def _declared(name: str) -> Stack:
-    """The stack as its file has it."""
-    file = paths.stack_file(name)
-    return build(load(file), file=file.name)
-
-
-def _runnable(name: str) -> Stack:
-    """The stack as this machine can run it."""
-    # Only here, since it takes Pulumi's SDK, which rendering does without.
-    from components import runtimes
-
-    file = paths.stack_file(name)
-    settings = load(file)
-    return build(settings, file=file.name, absent=runtimes.absent(settings))
 
 
 def _programs(stack: Stack) -> list[str]:
@@ -68,56 +59,10 @@ def _home(stack: Stack, name: str) -> Home | None:
     return of_stack(name) if stack.context.on_one_machine else None
 
 
-def _on(stack: Stack, kind: RuntimeKind) -> bool:
-    return stack.context.settings.runtime is kind
-
-
 def _engine(name: str, stack: Stack) -> Engine:
     made = engine(name, stack.context.settings)
     made.ready()
     return made
-
-
-@contextlib.contextmanager
-def _containers(name: str, stack: Stack) -> "Generator[Containers, None, None]":
-    """The containers of a Docker stack, on an engine that answers."""
-    # Only here, since Docker's SDK takes time to import.
-    from tools import docker_engine
-
-    with docker_engine.connected(docker_engine.where(paths.stack_file(name)), stack) as found:
-        yield found
-
-
-def _pods(name: str, stack: Stack) -> "Pods":
-    """The pods of a Kubernetes stack, in the cluster that Pulumi's provider takes."""
-    from tools import kubernetes_cluster
-
-    if _config_of(name, "kubernetes:kubeconfig"):
-        raise SettingsError(
-            f"Pulumi.{name}.yaml: kubernetes:kubeconfig: Pulumi alone reads it, so nobody else can look at that cluster"
-            " (accepted: kubernetes:context, and the environment variable KUBECONFIG)"
-        )
-    return kubernetes_cluster.Pods(stack=stack, context=_config_of(name, "kubernetes:context"))
-
-
-def _config_of(name: str, key: str) -> str:
-    """A value of the stack file that is none of ours; empty: it has none."""
-    config: Mapping[str, object] = read_yaml(paths.stack_file(name)).get("config") or {}
-    return str(config.get(key, ""))
-
-
-@contextlib.contextmanager
-def _keeper(name: str, stack: Stack) -> "Generator[Keeper, None, None]":
-    """What keeps the stack's programs running, for who wants to know their health."""
-    from tools import health
-
-    if _on(stack, RuntimeKind.KUBERNETES):
-        yield _pods(name, stack)
-    elif _on(stack, RuntimeKind.DOCKER):
-        with _containers(name, stack) as found:
-            yield found
-    else:
-        yield health.Supervised(stack, of_stack(name))
 
 
 def _refuse_missing_secrets(made: Engine, stack: Stack) -> None:
@@ -184,25 +129,25 @@ def up(
     stack: StackName = "local", seconds: Annotated[int, typer.Option(help="How long to wait for health.")] = 180
 ) -> None:
     """Bring the stack up: install what is missing, pulumi up, wait until healthy, print the URLs."""
-    declared = _runnable(stack)
+    declared = stacks.runnable(stack)
     _install(declared)
     made = _engine(stack, declared)
     work = ("up", "--yes", "--skip-preview", "--suppress-outputs")
-    if _on(declared, RuntimeKind.KUBERNETES):
+    if stacks.on(declared, RuntimeKind.KUBERNETES):
         _up_on_cluster(stack, declared, made, work)
         return
     with contextlib.ExitStack() as kept:
         containers = None
-        if _on(declared, RuntimeKind.DOCKER):
+        if stacks.on(declared, RuntimeKind.DOCKER):
             _refuse_missing_secrets(made, declared)
-            containers = kept.enter_context(_containers(stack, declared))
+            containers = kept.enter_context(stacks.containers(stack, declared))
             _prepare(made, containers)
         done = made.work(*work)
         if done.returncode:
             for line in containers.troubles() if containers else []:
                 blame(line)
             raise typer.Exit(done.returncode)
-        keeper = containers or kept.enter_context(_keeper(stack, declared))
+        keeper = containers or kept.enter_context(stacks.keeper(stack, declared))
         found = _wait(declared, keeper, seconds)
         _print_health(found, stack)
         bad = [part.name for part in found if not part.healthy]
@@ -219,9 +164,9 @@ def _up_on_cluster(name: str, declared: Stack, made: Engine, work: tuple[str, ..
     from tools import health
 
     _refuse_missing_secrets(made, declared)
-    if _config_of(name, "kubernetes:kubeconfig"):
+    if stacks.config_of(name, "kubernetes:kubeconfig"):
         raise typer.Exit(made.work(*work).returncode)
-    pods = _pods(name, declared)
+    pods = stacks.pods(name, declared)
     pods.refuse()
     done = made.work(*work)
     found = health.look(declared, pods)
@@ -244,16 +189,16 @@ def preview(
     refresh: Annotated[bool, typer.Option(help="Look at what is there first: what was changed by hand shows.")] = False,
 ) -> None:
     """Show what `up` would change; changes nothing."""
-    declared = _runnable(stack)
+    declared = stacks.runnable(stack)
     _install(declared)
     made = _engine(stack, declared)
     if not declared.context.on_one_machine:
         _refuse_missing_secrets(made, declared)
-    if _on(declared, RuntimeKind.DOCKER):
+    if stacks.on(declared, RuntimeKind.DOCKER):
         from tools import docker_preflight
 
         # The provider looks at the engine for a preview already, and does not say it this plainly.
-        with _containers(stack, declared) as containers:
+        with stacks.containers(stack, declared) as containers:
             deployed = made.deployed("docker:").values()
             docker_preflight.refuse(containers, deployed)
             for reference in docker_preflight.absent(containers):
@@ -275,11 +220,13 @@ def _grafana_provider(made: Engine, containers: "Containers | None") -> str:
 @plainly
 def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="Delete the data too.")] = False) -> None:
     """Stop everything of the stack. Data stays unless --purge."""
-    declared = _declared(stack)
+    declared = stacks.declared(stack)
     made = engine(stack, declared.context.settings)
     home = _home(declared, stack)
     with contextlib.ExitStack() as kept:
-        containers = kept.enter_context(_containers(stack, declared)) if _on(declared, RuntimeKind.DOCKER) else None
+        containers = (
+            kept.enter_context(stacks.containers(stack, declared)) if stacks.on(declared, RuntimeKind.DOCKER) else None
+        )
         if made.exists():
             provider = _grafana_provider(made, containers)
             if provider and purge:
@@ -312,11 +259,11 @@ def _data_of(name: str, declared: Stack, containers: "Containers | None", *, pur
     if containers:
         found = containers.remove_volumes() if purge else containers.volumes()
         what = "volumes"
-    elif _config_of(name, "kubernetes:kubeconfig"):
+    elif stacks.config_of(name, "kubernetes:kubeconfig"):
         # Of another cluster than kubectl's nothing is looked at, and least of all deleted.
         return "; volume claims stay, delete them by hand" if purge else "; data is kept in its volume claims"
     else:
-        pods = _pods(name, declared)
+        pods = stacks.pods(name, declared)
         found, what = pods.claims(), f"volume claims of {pods.namespace}"
         if found and purge:
             pods.forget(found)
@@ -343,18 +290,23 @@ def _print_left_out(declared: Stack) -> None:
 
 @app.command()
 @plainly
-def status(stack: StackName = "local") -> None:
+def status(
+    stack: StackName = "local", as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
+) -> None:
     """Print part, URL and health of everything the stack declares. Exit status 1 when something is not healthy."""
     from tools import health
 
-    declared = _runnable(stack)
-    with _keeper(stack, declared) as keeper:
+    declared = stacks.runnable(stack)
+    with stacks.keeper(stack, declared) as keeper:
         found = health.look(declared, keeper)
-        _print_health(found, stack)
         forwarding = keeper.forwarding()
-    if forwarding:
-        console.print(forwarding, highlight=False, soft_wrap=True)
-    _print_left_out(declared)
+    if as_json:
+        print(json.dumps([asdict(part) for part in found], indent=2))
+    else:
+        _print_health(found, stack)
+        if forwarding:
+            console.print(forwarding, highlight=False, soft_wrap=True)
+        _print_left_out(declared)
     if not all(part.healthy for part in found):
         raise typer.Exit(1)
 
@@ -368,19 +320,19 @@ def logs(
     follow: Annotated[bool, typer.Option(help="Go on printing what comes.")] = False,
 ) -> None:
     """Print what the stack's programs say."""
-    declared = _runnable(stack)
+    declared = stacks.runnable(stack)
     home = _home(declared, stack)
     names = sorted(declared.names)
     if part and part not in names:
         raise SettingsError(f"PART={part}: no such part (accepted: {', '.join(names)})")
     chosen = [part] if part else names
-    if _on(declared, RuntimeKind.DOCKER):
-        with _containers(stack, declared) as containers:
+    if stacks.on(declared, RuntimeKind.DOCKER):
+        with stacks.containers(stack, declared) as containers:
             for line in containers.logs(chosen, lines=lines, follow=follow):
                 print(line, flush=follow)
         return
     if home is None:
-        raise typer.Exit(_pods(stack, declared).logs(chosen, lines=lines, follow=follow))
+        raise typer.Exit(stacks.pods(stack, declared).logs(chosen, lines=lines, follow=follow))
     files = [str(home.log(name)) for name in chosen if home.log(name).exists()]
     if not files:
         raise SettingsError(f"{stack}: no logs yet (make up brings it up)")
@@ -398,7 +350,7 @@ def images(
     # Only here, since it takes Pulumi's and Docker's SDK, which other commands do without.
     from tools import images as listing
 
-    declared = _declared(stack)
+    declared = stacks.declared(stack)
     if lock:
         untold = listing.lock(declared, console)
         if untold:
@@ -416,7 +368,7 @@ def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], st
     """Write every file the stack would place: no engine, network, daemon, cluster or secrets are needed."""
     from tools import render as rendering
 
-    declared = _declared(stack)
+    declared = stacks.declared(stack)
     count = rendering.write(declared, out)
     console.print(f"{count} files of stack {stack} in {out}", highlight=False)
     _print_capacity(declared)
@@ -427,9 +379,9 @@ def render(out: Annotated[Path, typer.Option(help="Directory to write to.")], st
 @plainly
 def env(stack: StackName = "local") -> None:
     """Print shell lines for plain `pulumi` commands: eval "$(python -m tools.cli env)"."""
-    declared = _declared(stack)
+    declared = stacks.declared(stack)
     found, _ = environment(declared.context.settings.runtime)
-    if _on(declared, RuntimeKind.DOCKER):
+    if stacks.on(declared, RuntimeKind.DOCKER):
         from tools import docker_engine
 
         where = docker_engine.where(paths.stack_file(stack))
@@ -445,7 +397,7 @@ def env(stack: StackName = "local") -> None:
 @plainly
 def setup(stack: StackName = "local") -> None:
     """Install the native programs that the stack takes."""
-    _install(_runnable(stack))
+    _install(stacks.runnable(stack))
 
 
 @app.command()
@@ -463,7 +415,7 @@ def demo(
     system: Annotated[str, typer.Option(help="Monitored system that the app stands in for; none: the shop.")] = "",
 ) -> None:
     """Deploy the sample app, which finds the stack by its outputs: a shop under load, or a system's stand-in."""
-    declared = _runnable(stack)
+    declared = stacks.runnable(stack)
     wishes = demonstration.Wishes(scenario=scenario, run_time=run_time, system=system)
     demonstration.run(console, declared, engine(stack, declared.context.settings), wishes)
 
@@ -507,12 +459,23 @@ def put_under_load(  # noqa: PLR0913 - one for each wish
         endpoints=endpoints,
         requests=requests,
         report=report,
-        otlp=otlp or _declared(stack).outputs(home="")["otlp"]["http"],
+        otlp=otlp or stacks.declared(stack).outputs(home="")["otlp"]["http"],
         allow_remote=allow_remote,
         web=web,
     )
     status = loading.run(console, wishes)
     raise typer.Exit(status)
+
+
+app.command(name="backtest")(backtest)
+app.command(name="backup")(backup)
+app.command(name="restore")(restore)
+app.command(name="diff")(diff)
+app.command(name="drift")(drift)
+
+app.command(name="doctor")(doctor)
+app.command(name="policy")(policy)
+app.command(name="gameday")(gameday)
 
 
 if __name__ == "__main__":

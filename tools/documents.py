@@ -4,6 +4,7 @@
     python -m tools.documents --check    writes nothing; exits 1 and names what is stale
 
 docs/runbooks/<Alert>.md    a page for each alert; what people write under "Notes" stays
+docs/operations/on-call.md  every alert by its urgency, and who is told
 docs/settings.md            every setting of a stack file
 docs/systems.md             every key of a system's profile, and the named signals
 docs/dashboards.md          every panel of every dashboard
@@ -24,12 +25,14 @@ import yaml
 from specs import exporters
 from specs.model import parse
 from specs.profile import known
-from specs.settings import KEY, RuntimeKind, Settings
+from specs.settings import KEY, RuntimeKind, Settings, load
 from specs.stack import Stack, build
-from tools import gallery, reference, runbooks
+from tools import gallery, on_call, reference, runbooks
 from tools.paths import ROOT
 
 RUNBOOKS = "docs/runbooks"
+PRODUCTION = "Pulumi.prod.yaml"
+"""Whose routes say who is told."""
 EXPORTERS = "docs/exporters.md"
 """Written by people; its examples are read here, so that an exporter is documented in one place."""
 EXAMPLES = "examples/systems"
@@ -100,10 +103,13 @@ def _built(value: dict[str, Any]) -> Stack:
 
 def documents(root: Path) -> dict[str, str]:
     """Every document by its path below `root`, whose notes are kept."""
+    rules = runbooks.rules(whole_stack(examples=True))
     made = {
         f"{RUNBOOKS}/{name}.md": runbooks.page(name, same, runbooks.notes(root / RUNBOOKS / f"{name}.md"))
-        for name, same in runbooks.rules(whole_stack(examples=True)).items()
+        for name, same in rules.items()
     }
+    production = build(load(ROOT / PRODUCTION), file=PRODUCTION)
+    made["docs/operations/on-call.md"] = on_call.page(rules, production)
     made["docs/settings.md"] = reference.settings_page()
     made["docs/systems.md"] = reference.systems_page()
     made["docs/dashboards.md"] = gallery.page(whole_stack().dashboards)

@@ -21,7 +21,7 @@ from tools import health
 
 SECONDS = 10
 """How long a cluster is waited for."""
-_OWN = "app.kubernetes.io/part-of=observability"
+OWN = "app.kubernetes.io/part-of=observability"
 _CONTROLLERS = "deployments,statefulsets,daemonsets"
 
 
@@ -59,7 +59,7 @@ class Pods:
         wait = f"--request-timeout={SECONDS}s"
         return subprocess.run(self.command(wait, *arguments), capture_output=True, text=True, check=False)
 
-    def _list(self, kinds: str, *arguments: str) -> list[dict[str, Any]]:
+    def objects(self, kinds: str, *arguments: str) -> list[dict[str, Any]]:
         """Objects of `kinds`. Raises ClusterError with kubectl's words."""
         done = self._run("get", kinds, "--output=json", *arguments)
         if done.returncode:
@@ -90,7 +90,7 @@ class Pods:
             return
         classes = {
             str(found["metadata"]["name"]): found["metadata"].get("annotations", {})
-            for found in self._list("storageclasses")
+            for found in self.objects("storageclasses")
         }
         default = "storageclass.kubernetes.io/is-default-class"
         known = ", ".join(sorted(classes)) or "none"
@@ -120,7 +120,7 @@ class Pods:
         found = [
             each
             for namespace in names
-            for each in self._list(f"{_CONTROLLERS},pods", f"--namespace={namespace}", f"--selector={_OWN}")
+            for each in self.objects(f"{_CONTROLLERS},pods", f"--namespace={namespace}", f"--selector={OWN}")
         ]
         by_name: dict[str, list[dict[str, Any]]] = {}
         for each in found:
@@ -167,7 +167,7 @@ class Pods:
     def claims(self) -> list[str]:
         """Names of the claims of volumes that the stack's parts have, or had; those that are being deleted left out."""
         wanted = tuple(f"{DATA_VOLUME}-{workload.name}-" for workload in self.stack.workloads)
-        found = self._list("persistentvolumeclaims", f"--namespace={self.namespace}")
+        found = self.objects("persistentvolumeclaims", f"--namespace={self.namespace}")
         kept = [each["metadata"] for each in found if "deletionTimestamp" not in each["metadata"]]
         return sorted(name for each in kept if (name := str(each["name"])).startswith(wanted))
 

@@ -1,6 +1,5 @@
 """Writes every file a stack would place, without engine, network, daemon, cluster or secrets."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import yaml
 
 from specs.flows import flows
 from specs.model import SettingsError
+from specs.monitoring import to_json
 from specs.outputs import readable
 from specs.settings import RuntimeKind
 from specs.stack import Stack
@@ -24,19 +24,15 @@ def files(stack: Stack) -> Mapping[str, str]:
         for path, text in workload.files.items():
             found[f"{workload.name}/{path}"] = text
     for path, dashboard in stack.dashboards.items():
-        found[f"dashboards/{path}"] = _json(dashboard)
+        found[f"dashboards/{path}"] = to_json(dashboard)
     if stack.context.settings.runtime is RuntimeKind.KUBERNETES:
         # Only here, since recording what the runtime registers takes Pulumi's SDK.
         from components.manifests import manifests
 
         for path, text in manifests(stack).items():
             found[f"kubernetes/{path}"] = text
-    found[INVENTORY] = _json(inventory(stack))
+    found[INVENTORY] = to_json(inventory(stack))
     return dict(sorted(found.items()))
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def inventory(stack: Stack) -> dict[str, Any]:
@@ -61,6 +57,8 @@ def inventory(stack: Stack) -> dict[str, Any]:
                 ],
                 "resources": {"memory": workload.resources.memory, "cpu": workload.resources.cpu},
                 "volume": workload.volume.size if workload.volume else None,
+                "arguments": list(workload.args),
+                "variables": dict(workload.environment),
             }
             for workload in stack.workloads
         },

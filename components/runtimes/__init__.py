@@ -45,17 +45,18 @@ def _lock() -> Mapping[str, str]:
         raise pulumi.RunError(str(problem)) from None
 
 
-def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> Runtime:
+def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]], *, home: str = "") -> Runtime:
     """The runtime that the stack asks for, once it is sure that the stack can run there.
 
-    `secrets` are the stack's, by key. Raises pulumi.RunError with one clear message; nothing has been touched then.
+    `secrets` are the stack's, by key; `home` names the directory of a process stack (empty: as Pulumi's stack).
+    Raises pulumi.RunError with one clear message; nothing has been touched then.
     """
     # Each adapter drags in an SDK of its own: only the chosen one is imported.
     match stack.context.settings.runtime:
         case RuntimeKind.PROCESS:
             from components.runtimes import process
 
-            return process.of(stack, secrets)
+            return process.of(stack, secrets, home)
         case RuntimeKind.DOCKER:
             from components.runtimes import docker
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from specs.workload import (
+    Alone,
+    AnyFile,
     ApiAccess,
     ApiRule,
     EveryNode,
@@ -38,6 +40,10 @@ class Extras:
     """Directory of its node that it keeps its data in; empty: none."""
     identity: bool
     """Whether it is told which replica it is."""
+    alone: bool
+    """Whether a rollout ends the old one before it starts the new one."""
+    any_file: bool
+    """Whether it reads files of others."""
     access: tuple[ApiRule, ...]
     """What it may do with objects of the cluster."""
 
@@ -60,5 +66,7 @@ def extras(workload: Workload) -> Extras:
         every_node=has(EveryNode),
         node_data="".join(extra.path for extra in workload.extras if isinstance(extra, NodeData)),
         identity=has(Identity),
+        alone=has(Alone),
+        any_file=has(AnyFile),
         access=tuple(rule for extra in workload.extras if isinstance(extra, ApiAccess) for rule in extra.rules),
     )

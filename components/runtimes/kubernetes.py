@@ -13,6 +13,7 @@ from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from components.runtimes import kubernetes_ingress, kubernetes_network
 from components.runtimes.containers import DATA_VOLUME, labels, part_of, selector
+from components.runtimes.extras import extras
 from components.runtimes.kubernetes_access import account
 from components.runtimes.kubernetes_files import files
 from components.runtimes.kubernetes_pod import template
@@ -210,7 +211,9 @@ class KubernetesRuntime:
                 selector=chosen,
                 template=pods,
                 # The new one is ready before an old one goes.
-                strategy=apps.DeploymentStrategyArgs(
+                strategy=apps.DeploymentStrategyArgs(type="Recreate")
+                if extras(workload).alone
+                else apps.DeploymentStrategyArgs(
                     type="RollingUpdate",
                     rolling_update=apps.RollingUpdateDeploymentArgs(max_unavailable=0, max_surge=1),
                 ),

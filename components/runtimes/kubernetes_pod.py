@@ -55,9 +55,7 @@ def template(
             volumes.append(core.VolumeArgs(name=volume, projected=projected))
         image = reference(program.program, registry, lock)
         one_of_many = workload.replicas > 1
-        containers.append(
-            _container(program, image=image, identity=asked.identity, one_of_many=one_of_many, mounts=own)
-        )
+        containers.append(_container(program, image=image, asked=asked, one_of_many=one_of_many, mounts=own))
     user = workload.program.user
     return core.PodTemplateSpecArgs(
         metadata=meta.ObjectMetaArgs(labels=labels(workload)),
@@ -132,7 +130,7 @@ def _spread(workload: Workload) -> list[core.TopologySpreadConstraintArgs]:
 
 
 def _container(
-    workload: Workload, *, image: str, identity: bool, one_of_many: bool, mounts: list[core.VolumeMountArgs]
+    workload: Workload, *, image: str, asked: Extras, one_of_many: bool, mounts: list[core.VolumeMountArgs]
 ) -> core.ContainerArgs:
     memory = workload.resources.memory
     # First, since later variables may name them.
@@ -142,7 +140,7 @@ def _container(
             value_from=core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(api_version="v1", field_path=path)),
         )
         for name, path in _IDENTITY
-        if identity
+        if asked.identity
     ]
     return core.ContainerArgs(
         name=workload.name,
@@ -161,7 +159,7 @@ def _container(
         security_context=core.SecurityContextArgs(
             allow_privilege_escalation=False,
             read_only_root_filesystem=True,
-            capabilities=core.CapabilitiesArgs(drop=["ALL"]),
+            capabilities=core.CapabilitiesArgs(drop=["ALL"], add=["DAC_READ_SEARCH"] if asked.any_file else None),
         ),
         lifecycle=core.LifecycleArgs(
             pre_stop=core.LifecycleHandlerArgs(sleep=core.SleepActionArgs(seconds=LEAVE_SECONDS))

@@ -64,10 +64,13 @@ def absent() -> list[str]:
     return [name for name in OPTIONAL if native.locate(name) is None]
 
 
-def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> "ProcessRuntime":
-    """The runtime of the stack's home. Raises pulumi.RunError for a program that is not installed or a busy port."""
-    name, file, offset = pulumi.get_stack(), stack.context.file, stack.context.addresses.port(0)
-    home = of_stack(name)
+def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]], home_name: str = "") -> "ProcessRuntime":
+    """The runtime of the stack's home, or of the one called `home_name`.
+
+    Raises pulumi.RunError for a program that is not installed or a busy port.
+    """
+    file, offset = stack.context.file, stack.context.addresses.port(0)
+    home = of_stack(home_name or pulumi.get_stack())
     try:
         for workload in stack.workloads:
             executable(workload.program.binary)

@@ -185,7 +185,7 @@ def test_prod_is_pods_behind_services() -> None:
         "observability:index:Grafana": 1,
         "kubernetes:core/v1:Namespace": 1,
         "kubernetes:core/v1:NamespacePatch": 1,
-        "kubernetes:core/v1:ConfigMap": 15,
+        "kubernetes:core/v1:ConfigMap": 16,
         "kubernetes:core/v1:Secret": 14,
         "kubernetes:core/v1:Service": 31,
         "kubernetes:core/v1:ServiceAccount": 24,

@@ -24,6 +24,9 @@ BY_PROMETHEUS = {
     "scrape_duration_seconds": frozenset[str](),
     "scrape_samples_scraped": frozenset[str](),
     "scrape_samples_post_metric_relabeling": frozenset[str](),
+    "scrape_sample_limit": frozenset[str](),
+    "scrape_body_size_bytes": frozenset[str](),
+    "scrape_series_added": frozenset[str](),
     "ALERTS": frozenset({"alertname", "alertstate", "severity"}),
     "ALERTS_FOR_STATE": frozenset({"alertname", "severity"}),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import httpx
+import jsonschema
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
@@ -237,8 +238,12 @@ def test_secrets_are_in_files_for_their_program_alone(local: Local) -> None:
 
 
 def test_outputs_are_as_documented(local: Local) -> None:
-    """Proves that docs/outputs.md has a row for each output of a real stack, and none too many."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "outputs.md").read_text()
+    """Proves that docs/outputs.md has a row for each output of a real stack, and none too many, and that they are of
+    the schema."""
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    page = (docs / "outputs.md").read_text()
+    schema = json.loads((docs / "outputs.schema.json").read_text())
+    jsonschema.validate(local.outputs(), schema, cls=jsonschema.Draft202012Validator)
     documented = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
 
     def leaves(value: object, path: str) -> set[str]:
@@ -250,6 +255,7 @@ def test_outputs_are_as_documented(local: Local) -> None:
     real = leaves(local.outputs(), "")
     optional = {
         *(f"urls.{name}" for name in ("grafana", "inbox", "elasticsearch", "kibana", "glitchtip")),
-        *("scrape.annotations", "logstash", "elastic_apm_env", "sentry_env"),
+        *("scrape.annotations", "logstash", "elastic_apm_env", "sentry_env", "docker", "kubernetes"),
+        *(name for name in documented if name.startswith(("docker.", "kubernetes."))),
     }
     assert {name for name in documented if name not in optional} == real - optional

@@ -121,6 +121,20 @@ def test_a_reload_that_is_accepted_needs_no_restart(shared: Home, app: App) -> N
     assert_settled(shared, app.name)
 
 
+def test_one_that_is_not_well_is_restarted_with_new_files(shared: Home, app: App) -> None:
+    """Proves that a program which does not answer as it should, as after a reboot, is not asked to reload but started
+    anew."""
+    place.put(shared, app.placement({"n": 1}, reloads=True), restart=True)
+    pid = app.say()["pid"]
+    (shared.config(app.name) / "app.json").write_text('{"sick": true}', encoding="utf-8")
+    httpx.post(f"{app.url}/-/reload").raise_for_status()
+    place.put(shared, app.placement({"n": 2}, reloads=True), restart=False)
+    said = app.say()
+    assert said["pid"] != pid
+    assert said["loaded"] == {"n": 2}
+    assert_settled(shared, app.name)
+
+
 def test_a_reload_that_is_refused_leaves_the_old_files(shared: Home, app: App) -> None:
     """Proves that the process runs on with what it had loaded, and no longer says that its last reload failed."""
     place.put(shared, app.placement({"n": 1}, reloads=True), restart=True)

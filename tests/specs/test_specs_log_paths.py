@@ -27,7 +27,7 @@ def test_a_glob_is_seen_by_the_directory_above_it(glob: str, expected: str) -> N
     assert log_paths.directory(glob) == expected
 
 
-@pytest.mark.parametrize("glob", ["/*.log", "/app.log", "logs/*.log", "*.log", "/srv/../etc/*.log"])
+@pytest.mark.parametrize("glob", ["/*.log", "/app.log", "/srv/../etc/*.log"])
 def test_the_whole_host_is_refused(glob: str) -> None:
     """Proves that a glob that could be anywhere is refused, with the form that is accepted."""
     files = [{"name": "shop", "app": "shop", "include": [glob]}]

@@ -208,6 +208,11 @@ def test_external_labels_and_intervals() -> None:
         "scrape_interval": "20s",
         "evaluation_interval": "30s",
         "external_labels": {"cluster": "here", "environment": "test"},
+        "sample_limit": 50000,
+        "body_size_limit": "25MB",
+        "label_limit": 100,
+        "label_value_length_limit": 4096,
+        "extra_scrape_metrics": True,
     }
     assert config["alerting"] == {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:9093"]}]}]}
 
@@ -374,7 +379,8 @@ def test_receivers_read_secrets_from_files() -> None:
 
 def test_inhibitions() -> None:
     """Proves the form of each inhibition, with its name; what they silence is proved beside the routes."""
-    never = "ServiceDown|SystemDown|Watchdog|Alertmanager.+|PrometheusNotification.+|DeadMansSwitchSilent"
+    chain = "Alertmanager.+|PrometheusNotification.+|DeadMansSwitchSilent"
+    never = f"ServiceDown|SystemDown|TargetOverLimit|Watchdog|{chain}"
 
     assert _alertmanager()["inhibit_rules"] == [
         {
@@ -625,8 +631,9 @@ def test_without_grafana() -> None:
 
 def test_versions_change_one_program() -> None:
     """Proves that a stack has another version of one program where it says so, and the shipped ones otherwise."""
-    before = {workload.name: workload.program for workload in stack().workloads}
-    after = {workload.name: workload.program for workload in stack(versions={"loki": "3.7.0"}).workloads}
+    docker: dict[str, Any] = {"runtime": "docker", "alerting": EVERY_RECEIVER}
+    before = {workload.name: workload.program for workload in stack(**docker).workloads}
+    after = {workload.name: workload.program for workload in stack(**docker, versions={"loki": "3.7.0"}).workloads}
 
     assert after.pop("loki").version == "3.7.0"
     assert after == {name: program for name, program in before.items() if name != "loki"}

@@ -131,6 +131,35 @@ def test_pods_of_applications_are_found_by_their_annotations(tmp_path: Path) -> 
     }
 
 
+def test_annotated_pods_of_a_system_are_scraped_once(tmp_path: Path) -> None:
+    """Proves that a page of a pod that a system's job scrapes is no target of the annotations' job as well, and that
+    another page or port of that pod, and the same of another pod, is."""
+    found = stack(runtime="kubernetes", alerting=ALERTING, systems={"bookshop": {**PROFILE, "pods": {"web": PODS}}})
+    job = dict(scraped(found)["applications"])
+    job.pop("kubernetes_sd_configs")
+    asks = {"pod_annotation_prometheus_io_scrape": "true"}
+
+    def named(port: str, path: str = "") -> dict[str, str]:
+        own = {"pod_annotation_prometheus_io_path": path} if path else {}
+        return {**asks, "pod_annotation_prometheus_io_port": port, **own}
+
+    job["static_configs"] = [
+        _pod("10.0.0.1", "8000", **named("8000")),
+        _pod("fd00::7", "8000", **named("8000", "/metrics")),
+        _pod("10.0.0.2", "8000", **named("9000")),
+        _pod("10.0.0.3", "8000", **named("8000", "/other")),
+        _pod("10.0.0.4", "8000", **named("8000"), pod_label_tier="aXb"),
+        _pod("10.0.0.5", "8000", **named("8000"), namespace="shop-test"),
+    ]
+
+    assert sorted(each["scrapeUrl"] for each in _targets(job, tmp_path)) == [
+        "http://10.0.0.2:9000/metrics",
+        "http://10.0.0.3:8000/other",
+        "http://10.0.0.4:8000/metrics",
+        "http://10.0.0.5:8000/metrics",
+    ]
+
+
 def test_beside_addresses() -> None:
     """Proves that addresses and pods of one service are two jobs, each missed when nothing of it is left; and that a
     path of the pods' own is asked for."""
@@ -155,13 +184,40 @@ def test_beside_addresses() -> None:
         ("kubernetes", {"api": PODS}, ".api: not a service of bookshop (accepted: web, worker)"),
         (
             "kubernetes",
+            {"web": {**PODS, "labels": {"app name": "web"}}},
+            '.web.labels."app name": "app name" is no name of a label (accepted: like app or app.kubernetes.io/name)',
+        ),
+        (
+            "kubernetes",
+            {"web": {**PODS, "labels": {"app": "web|api"}}},
+            (
+                '.web.labels.app: "web|api" is no value of a label'
+                " (accepted: letters, digits, - _ and . between them, at most 63)"
+            ),
+        ),
+        (
+            "kubernetes",
+            {"web": {**PODS, "namespace": "Shop"}},
+            '.web.namespace: "Shop" is not accepted here (accepted: small letters, digits and dashes, at most 63)',
+        ),
+        (
+            "kubernetes",
+            {"web": {**PODS, "namespace": "observability-node"}},
+            (
+                ".web.namespace: observability-node is the stack's own (accepted: another; what else is in it is cut"
+                " off from the network)"
+            ),
+        ),
+        (
+            "kubernetes",
             {"web": {**PODS, "labels": {}}},
             ".web.labels: nothing stands in it (accepted: at least 1)",
         ),
     ],
 )
 def test_mistakes(runtime: str, pods: Mapping[str, Any], said: str) -> None:
-    """Proves that pods where there are none, of an unknown service, or of any label at all are refused in one line."""
+    """Proves that pods where there are none, of an unknown service, of the stack itself, of any label at all or of one
+    that no pod can have are refused in one line."""
     alerting = {} if runtime == "process" else ALERTING
 
     assert complaint(runtime=runtime, systems={"bookshop": {**PROFILE, "pods": pods}}, alerting=alerting) == (

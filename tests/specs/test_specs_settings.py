@@ -8,7 +8,7 @@ import pytest
 from specs.model import SettingsError, parse, seconds, size_bytes
 from specs.settings import KEY, Severity, load
 from specs.stack import build
-from tests.specs.support import BASE, FILE, ROOT, complaint, settings, stack
+from tests.specs.support import BASE, EVERY_RECEIVER, FILE, ROOT, complaint, settings, stack
 
 DURATIONS = "(accepted: a number with ms, s, m, h, d, w or y, like 15s, 1h30m or 30d)"
 MAPPING = "(accepted: a mapping, each entry as key: value)"
@@ -391,7 +391,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ),
     (
         "unknown program",
-        {"versions": {"loky": "3.0.0"}},
+        {"runtime": "docker", "alerting": EVERY_RECEIVER, "versions": {"loky": "3.0.0"}},
         (
             "versions.loky: unknown program (accepted: alertmanager, apm-server, blackbox-exporter, busybox, cadvisor,"
             " collector, elasticsearch, elasticsearch-exporter, flower, glitchtip, glitchtip-postgres,"
@@ -408,6 +408,36 @@ def test_bad_settings(changes: dict[str, Any], line: str) -> None:
     assert complaint(**changes) == f"{FILE}: {KEY}.{line}"
 
 
+@pytest.mark.parametrize(
+    ("runtime", "key", "value", "accepted"),
+    [
+        ("kubernetes", "bind", "0.0.0.0", "process, docker"),  # noqa: S104 - nothing is bound
+        ("kubernetes", "port_offset", 100, "process, docker"),
+        ("process", "docker", {"network": "mine"}, "docker"),
+        ("kubernetes", "docker", {"keep_volumes": True}, "docker"),
+        ("process", "resources", {"loki": {"memory": "1Gi"}}, "docker, kubernetes"),
+        ("process", "versions", {"loki": "3.7.0"}, "docker, kubernetes"),
+        ("docker", "size", "small", "kubernetes"),
+        ("docker", "replicas", {"loki": 3}, "kubernetes"),
+        ("docker", "load", {"series": 1000}, "kubernetes"),
+        ("docker", "volumes", {"loki": "20Gi"}, "kubernetes"),
+        ("docker", "kubernetes", {"keep_volumes": True}, "kubernetes"),
+    ],
+)
+def test_a_key_of_another_runtime(runtime: str, key: str, value: object, accepted: str) -> None:
+    """Proves that a key which nothing would read is refused, not silently ignored."""
+    line = f"{FILE}: {KEY}.{key}: means nothing on {runtime} (accepted: on {accepted})"
+
+    assert complaint(runtime=runtime, alerting=EVERY_RECEIVER, **{key: value}) == line
+
+
+def test_what_says_nothing_is_no_key_of_another_runtime() -> None:
+    """Proves that what is switched off, or empty, is accepted everywhere."""
+    nothing: dict[str, Any] = {"docker": {}, "kubernetes": {}, "versions": {}, "elk": False, "thanos": False}
+
+    assert stack(**nothing).names == stack().names
+
+
 def test_port_taken_twice() -> None:
     """Proves that a port that an exporter shares with another part is refused, with both names."""
     assert complaint(exporters={"node": {"port": 9090}}) == (
@@ -417,13 +447,14 @@ def test_port_taken_twice() -> None:
 
 
 def test_unknown_alert_override() -> None:
-    """Proves that the override of an alert that is not there is refused with the names of those that are."""
+    """Proves that the override of an alert that is not there is refused with names like it."""
     made = stack()
     names = sorted({alert.name for group in (*made.groups, *made.log_groups) for alert in group.alerts})
 
     assert complaint(alerting={"overrides": {"ServiceGone": {}}}) == (
         f"{FILE}: {KEY}.alerting.overrides.ServiceGone: unknown alert"
-        f" (accepted: [<system>/]<alert>[@<severity>] with one of {', '.join(names)}); did you mean ServiceDown?"
+        f" (accepted: [<system>/]<alert>[@<severity>] with one of the {len(names)} alerts of docs/runbooks, like"
+        " ServiceDown)"
     )
 
 

@@ -147,11 +147,14 @@ def test_lines_in_object_storage_are_on_no_volume() -> None:
 
 
 def test_the_compactor_holds_its_longest_blocks_twice() -> None:
-    """Thanos' compactor has room for two weeks of a Prometheus, and for the same once more."""
+    """Thanos' compactor has room for two weeks of a Prometheus, twice, and memory by its series."""
     made = cluster(load={"series": 300_000}, **MANY)
 
     # 20 000/s * 1 209 600 s * 1.7 B * 2 * 1.25 = 95.8Gi.
     assert size(made, "thanos-compactor") == "100Gi"
+    # 1Gi + 300 000 * 16Ki = 5.6Gi, in steps of half a Gi.
+    assert resources(made, "thanos-compactor")[0] == "6Gi"
+    assert resources(cluster(load={"series": 1_000}, **MANY), "thanos-compactor")[0] == "2Gi"
 
 
 def test_programs_in_go_know_how_much_they_have() -> None:
@@ -188,9 +191,7 @@ def test_the_volume_follows_retention_size() -> None:
 @pytest.mark.parametrize("runtime", ["process", "docker"])
 def test_nothing_changes_on_one_machine(runtime: str) -> None:
     """Without a word about it, workloads have the resources that they had before, and nothing is reported."""
-    made = stack(
-        runtime=runtime, alerting=EVERY_RECEIVER, load={"series": 10_000_000, "log_lines": 50_000, "spans": 50_000}
-    )
+    made = stack(runtime=runtime, alerting=EVERY_RECEIVER)
 
     assert _kept(made) == ""
     assert made.workload("prometheus").resources == Resources(memory="1Gi", cpu="250m")
@@ -282,6 +283,22 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
         ),
     ),
     (
+        "lines that are not in object storage yet",
+        {"load": {"log_lines": 50_000}, "volumes": {"loki": "20Gi"}, "object_storage": OBJECTS},
+        (
+            "volumes.loki: 50 000 log lines a second take 32.7Gi before they are in object storage"
+            " (accepted: at least 33Gi)"
+        ),
+    ),
+    (
+        "blocks that are written anew",
+        {"load": {"series": 300_000}, **MANY, "volumes": {"thanos-compactor": "20Gi"}},
+        (
+            "volumes.thanos-compactor: 300 000 series take 76.6Gi while blocks of two weeks are written anew"
+            " (accepted: at least 77Gi)"
+        ),
+    ),
+    (
         "a head that does not fit",
         {"load": {"series": 1_000_000}, "resources": {"prometheus": {"memory": "1Gi"}}},
         (
@@ -307,12 +324,12 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "volumes on one machine",
         {"runtime": "docker", "volumes": {"loki": "1Gi"}},
-        "volumes: nothing is limited on docker (accepted: on kubernetes)",
+        "volumes: means nothing on docker (accepted: on kubernetes)",
     ),
     (
         "resources of processes",
         {"runtime": "process", "resources": {"loki": {"memory": "1Gi"}}},
-        "resources: nothing is limited on process (accepted: on docker, kubernetes)",
+        "resources: means nothing on process (accepted: on docker, kubernetes)",
     ),
 )
 
@@ -350,6 +367,22 @@ def test_an_assumed_load_is_no_reason_to_refuse() -> None:
 
     assert capacity_of(made).notes == (
         "Prometheus' 5Gi hold 4 days of 100 000 series, not 30d: say what there is by load.series, or give it more",
+    )
+
+
+def test_an_assumed_load_of_lines_and_spans_is_a_note() -> None:
+    """Proves that volumes of lines and spans that are too small for what size says are told."""
+    made = cluster(volumes={"loki": "10Gi", "jaeger": "10Gi"})
+
+    assert capacity_of(made).notes == (
+        (
+            "volumes.loki: 100 log lines a second take 14.5Gi in 30d, if the load is what size says (enough: at least"
+            " 15Gi, or retention.log_archive of at most 20d, or object_storage)"
+        ),
+        (
+            "volumes.jaeger: 100 spans a second take 28.8Gi in 7d, if the load is what size says (enough: at least"
+            " 29Gi, or retention.traces of at most 58h, or traces.sampling)"
+        ),
     )
 
 
@@ -450,9 +483,9 @@ def test_the_page_has_the_constants(words: str) -> None:
 
 def test_the_page_shows_real_refusals() -> None:
     """The lines that docs/sizing.md shows of what is refused are those that a stack is refused with."""
-    shown = PAGE.partition("## What is refused")[2].partition("```\n")[2].partition("```")[0].splitlines()
+    shown = PAGE.partition("## What is refused")[2].partition("```text\n")[2].partition("```")[0].splitlines()
     real = [words for _, _, words in REFUSED]
 
-    assert len(shown) == 4
+    assert len(shown) == 6
     for line in shown:
         assert [words for words in real if words.startswith(line.partition("…")[0].removesuffix(" "))] != []

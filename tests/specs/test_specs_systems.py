@@ -200,7 +200,7 @@ def test_override_of_one_system(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"roadtrip/HighErorRate": {"for": "1m"}}, "did you mean roadtrip/HighErrorRate?"),
+        ({"roadtrip/HighErorRate": {"for": "1m"}}, "docs/runbooks, like roadtrip/HighErrorRate, "),
         (
             {"wwmaa/ZeroDBSlow": {"threshold": 2}},
             "several limits (accepted: ZeroDBSlow@critical, ZeroDBSlow@warning)",

@@ -247,7 +247,7 @@ def test_alerts_are_about_every_kind_of_collector() -> None:
 
 def test_the_agent_may_little() -> None:
     """Proves that the agent runs on every node with the right to ask about pods and no other, sees the logs of its node
-    and files of the settings, read-only, and keeps its place in a directory of its own."""
+    and files of the settings, read-only, whoever owns them, and keeps its place in a directory of its own."""
     made = prod(log_files=[{"name": "audit", "app": "cluster", "include": ["/srv/audit/*.log"]}])
     workload = made.workload(agent.NAME)
     receivers = yaml.safe_load(workload.files["agent.yml"])["receivers"]
@@ -259,6 +259,7 @@ def test_the_agent_may_little() -> None:
         "NodeData",
         "Identity",
         "ApiAccess",
+        "AnyFile",
     ]
     assert workload.extras[1:4] == (
         HostPaths((("/var/log/pods", "/var/log/pods"),)),

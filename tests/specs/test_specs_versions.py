@@ -5,7 +5,7 @@ from packaging.specifiers import SpecifierSet
 
 from specs import versions
 from specs.workload import Program
-from tests.specs.support import ROOT, complaint, stack
+from tests.specs.support import EVERY_RECEIVER, ROOT, complaint, stack
 
 KEY = "Pulumi.test.yaml: observability:settings.versions."
 
@@ -39,7 +39,7 @@ def test_what_ships_is_not_refused() -> None:
 def test_one_line_names_the_version_and_a_good_one(program: str, tag: str, words: str) -> None:
     """A stack that asks for a version of the table is refused, with the reason and the one that ships."""
     ships = versions.shipped()[program]
-    said = complaint(versions={program: tag})
+    said = complaint(runtime="docker", versions={program: tag})
 
     end = ")" if tag == "latest" else "; docs/versions.md)"
     assert said == f"{KEY}{program}: {words} (accepted: {ships}, which ships{end}"
@@ -65,12 +65,13 @@ def test_others_are_accepted(program: str, tag: str) -> None:
 
 def test_every_line_of_a_stack_is_said_at_once() -> None:
     """Two bad versions are two lines."""
-    assert len(complaint(versions={"jaeger": "1.76.0", "loki": "3.5.0"}).splitlines()) == 2
+    assert len(complaint(runtime="docker", versions={"jaeger": "1.76.0", "loki": "3.5.0"}).splitlines()) == 2
 
 
 def test_a_good_version_is_run() -> None:
     """Proves that the table is no obstacle to a version that it does not name."""
-    programs: set[Program] = {workload.program for workload in stack(versions={"loki": "3.7.0"}).workloads}
+    made = stack(runtime="docker", alerting=EVERY_RECEIVER, versions={"loki": "3.7.0"})
+    programs: set[Program] = {workload.program for workload in made.workloads}
 
     assert {program.version for program in programs if program.name == "loki"} == {"3.7.0"}
 

@@ -42,6 +42,8 @@ class Engine:
     """Name → why it cannot be removed; empty: it can."""
     said: bytes = b""
     """What a command prints that is executed in a container."""
+    archives: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """What is read out of a container: a tar by the container's name."""
     asked: list[str] = field(default_factory=list[str])
     """What changed something or executed a command: method, path without version, and more."""
 
@@ -127,6 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
                     lines = b"".join(pieces).splitlines(keepends=True)[-int(query["tail"]) :]
                     pieces = [b"".join(lines)]
                 self._send(b"".join(struct.pack(">BxxxL", 1, len(piece)) + piece for piece in pieces))
+        elif match := re.fullmatch(r"/containers/([^/]+)/archive", path):
+            if match[1] in engine.archives:
+                self._send(engine.archives[match[1]], kind="application/x-tar")
+            else:
+                self._not_found(f"container: {match[1]}")
         elif match := re.fullmatch(r"/images/(.+)/json", path):
             if match[1] in engine.images:
                 self._answer({"Id": f"sha256:{match[1]}", "Architecture": engine.images[match[1]]})

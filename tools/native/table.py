@@ -383,6 +383,22 @@ PROGRAMS = (
         seconds=3,
         source=DebianTree(packages=("nftables",), binary="usr/sbin/nft"),
     ),
+    Program(
+        name="actionlint",
+        executables=("actionlint",),
+        version="1.7.12",
+        accepts=">=1.7,<2",
+        version_arguments=("-version",),
+        group=Group.TESTS,
+        seconds=15,
+        source=GoModule(
+            directory=MODULES / "actionlint",
+            module="github.com/rhysd/actionlint",
+            module_version="v1.7.12",
+            packages=("github.com/rhysd/actionlint/cmd/actionlint",),
+            version_variable="github.com/rhysd/actionlint.version",
+        ),
+    ),
     npm_program("playwright-core", directory=MODULES / "playwright", script="playwright-core/cli.js"),
     # With Grafana's types beside it, which is all that it is needed for.
     npm_program("typescript", directory=MODULES / "typescript", script="typescript/bin/tsc"),

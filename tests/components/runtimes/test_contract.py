@@ -14,7 +14,6 @@ from specs.workload import Workload
 from tests.deployment import CONTAINER, PROCESS, SAMPLE, deployed, placed, secret_of, settings_for
 
 SETTINGS: dict[str, Any] = {
-    "port_offset": 200,
     "grafana": False,
     "exporters": {
         "node": {},
@@ -180,6 +179,8 @@ def kind(request: pytest.FixtureRequest) -> RuntimeKind:
 def stack(kind: RuntimeKind) -> Stack:
     """Return a stack of many workloads on the runtime."""
     value = {"environment": "test", "cluster": "test", "runtime": kind.value, **SETTINGS}
+    if kind is not RuntimeKind.KUBERNETES:
+        value["port_offset"] = 200
     return build(parse(Settings, value, file="test", key=""), file="test")
 
 

@@ -10,6 +10,8 @@ from components.runtimes.kubernetes_files import LIMIT, divided, key_of
 from specs.settings import RuntimeKind
 from specs.stack import addresses
 from specs.workload import (
+    Alone,
+    AnyFile,
     ApiAccess,
     ApiRule,
     HostPaths,
@@ -256,6 +258,22 @@ def test_paths_that_it_writes_are_empty_directories() -> None:
 
     assert {"name": "scratch-0", "emptyDir": {}} in pod["volumes"]
     assert {"name": "scratch-0", "mountPath": "/opt/logs"} in pod["containers"][0]["volumeMounts"]
+
+
+def test_what_would_tell_everything_twice_is_never_two() -> None:
+    """Alone: a rollout ends the old pod before it starts the new one."""
+    alone = placed(replace(STATELESS, extras=(Alone(),)), SETTINGS)
+    inputs = inputs_of(alone, "kubernetes:apps/v1:Deployment", "sample")
+
+    assert inputs["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_root_reads_files_of_others_where_it_is_asked_to() -> None:
+    """AnyFile: of root's capabilities the one that reads past owners and modes, and no other."""
+    pod = placed(replace(STATELESS, extras=(AnyFile(),)), SETTINGS)
+    spec = inputs_of(pod, "kubernetes:apps/v1:Deployment", "sample")["spec"]["template"]["spec"]
+
+    assert spec["containers"][0]["securityContext"]["capabilities"] == {"add": ["DAC_READ_SEARCH"], "drop": ["ALL"]}
 
 
 @pytest.mark.parametrize("extra", [HostPaths((("/var/log", "/host/var/log"),)), KernelLog()])

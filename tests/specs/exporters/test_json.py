@@ -87,5 +87,5 @@ def test_bad_settings() -> None:
 
     assert complaint(exporters={"json": {"targets": {"health": bad}}}) == (
         f'{FILE}: observability:settings.exporters.json.targets.health.metrics."Is Healthy":'
-        ' "Is Healthy" is not accepted here (accepted: what matches ^[a-z_][a-z0-9_]*$)'
+        ' "Is Healthy" is not accepted here (accepted: small letters, digits and _, no digit first)'
     )

@@ -1,0 +1,173 @@
+"""What made stack files and profiles have found: each is refused in a clear line, or is as good as any other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from specs.exporters import discover
+from specs.model import PATTERNS, SettingsError, parse
+from specs.profile import Profile, read
+from specs.settings import KEY, Settings
+from specs.stack import build
+from specs.system import SystemSettings
+from tests.specs.support import BASE, EVERY_RECEIVER, FILE, complaint, stack
+
+DURATIONS = "(accepted: a number with ms, s, m, h, d, w or y, like 15s, 1h30m or 30d)"
+NAMES = "(accepted: small letters, digits and dashes, at most 42)"
+TAGS = "(accepted: letters, digits, _ . + and -, like v3.14.0)"
+FILES = "(accepted: an absolute path, which may have * and ?, without $)"
+SIZES = "(accepted: a number with Mi, Gi or Ti, at least 1Mi, like 20Gi)"
+ZONES = "(accepted: like Europe/Berlin or UTC)"
+URLS = "(accepted: http://host/… or https://host/…)"
+DOCKER: Mapping[str, Any] = {"runtime": "docker", "alerting": EVERY_RECEIVER}
+
+
+def _log(path: str) -> dict[str, Any]:
+    return {"log_files": [{"name": "shop", "app": "shop", "include": [path]}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"environment": "a\nb"}, f'environment: "a\\nb" is not a name {NAMES}'),
+        ({"cluster": "\x1b[31m"}, f'cluster: "\\x1b[31m" is not a name {NAMES}'),
+        ({"scrape_interval": "٣s"}, f'scrape_interval: "٣s" is not a duration {DURATIONS}'),
+        ({"scrape_interval": "999y"}, f'scrape_interval: "999y" is not a duration {DURATIONS}'),
+        ({"retention": {"metrics_size": "99999999Ti"}}, f'retention.metrics_size: "99999999Ti" is not a size {SIZES}'),
+        ({**DOCKER, "versions": {"loki": "3\n4"}}, f'versions.loki: "3\\n4" is no tag of an image {TAGS}'),
+        (_log("var/log/x"), f'log_files[0].include[0]: "var/log/x" is not a file {FILES}'),
+        (_log("/var/${HOME}"), f'log_files[0].include[0]: "/var/${{HOME}}" is not a file {FILES}'),
+        ({"links": {"runbooks": "http://%zz/"}}, f'links.runbooks: "http://%zz/" is not a URL {URLS}'),
+        ({"links": {"runbooks": "http://a/{{b"}}, f'links.runbooks: "http://a/{{{{b" is not a URL {URLS}'),
+        (
+            {"traces": {"username": "a"}},
+            "traces.password: both or neither of username and password (accepted: password as well)",
+        ),
+        ({"traces": {"servers": ["a:1"]}}, "traces.servers: not with badger (accepted: another store, or no servers)"),
+        (
+            {"traces": {"store": "opensearch", "servers": ["https://u:hunter2@host:9200"]}},
+            "traces.servers: a server with a user or password (accepted: URLs, and username)",
+        ),
+        (
+            {"alerting": {"grouping": {"by": ["a b"]}}},
+            'alerting.grouping.by[0]: "a b" is not accepted here (accepted: letters, digits and _, no digit first)',
+        ),
+        (
+            {"alerting": {"mute_times": {"nights": [{"location": "Nowhere/Land"}]}}},
+            'alerting.mute_times.nights[0].location: "Nowhere/Land" is no time zone ' + ZONES,
+        ),
+        (
+            {"port_offset": 10**30},
+            "port_offset: 1000000000000000000000000000000 is out of bounds (accepted: at most 40000)",
+        ),
+    ],
+)
+def test_settings(changes: dict[str, Any], line: str) -> None:
+    """Proves that what no program would take, or would take for something else, is refused here, in one line."""
+    assert complaint(**changes) == f"{FILE}: {KEY}.{line}"
+
+
+@pytest.mark.parametrize("profile", ["a\x00b", "a" * 5000], ids=["with a nought", "endless"])
+def test_no_path_at_all(profile: str) -> None:
+    """Proves that a path that no file can have is a file that is not there."""
+    said = complaint(systems={"made": {"profile": profile}})
+
+    assert said.startswith(f"{FILE}: {KEY}.systems.made.profile: no file a")
+    assert said.isprintable()
+
+
+def test_a_long_value_is_cut() -> None:
+    """Proves that an error does not repeat what is endless."""
+    assert len(complaint(environment="a" * 10_000)) < 2_500
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Path]:
+    """Where a profile is written."""
+    yield tmp_path / "made.yaml"
+    read.cache_clear()
+
+
+def _refused(file: Path, profile: Mapping[str, Any]) -> str:
+    file.write_text(yaml.safe_dump({"owner": "us", "services": {"web": {}}, **profile}), encoding="utf-8")
+    read.cache_clear()
+    try:
+        build(parse(Settings, {**BASE, "systems": {"made": {"profile": str(file)}}}, file=FILE, key=KEY), file=FILE)
+    except SettingsError as refused:
+        return str(refused)
+    return ""
+
+
+def _signal(**more: object) -> dict[str, Any]:
+    return {
+        "metrics": {"m_total": {"kind": "counter", "labels": {"a": ["b"]}}},
+        "signals": {"x": {"title": "X", "rate": "m_total", **more}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("profile", "line"),
+    [
+        (
+            _signal(where={"a": "(b"}),
+            (
+                'signals.x.where.a: "(b" is no regular expression: missing ), unterminated subpattern at position 0'
+                " (accepted: like 5..)"
+            ),
+        ),
+        (
+            _signal(title="{{ .X"),
+            'signals.x.title: "{{ .X" has braces that do not match (accepted: text, with {{ $labels.x }} for a label)',
+        ),
+        (
+            {"dashboards": [{"title": "A", "uid": "home", "panels": [{"title": "x", "kind": "alerts"}]}]},
+            "dashboards: home is the uid of observability/home.json as well (accepted: another uid)",
+        ),
+        (
+            {"probes": {"page": {"service": "web", "path": "/a{{b"}}},
+            (
+                'probes.page.path: "/a{{b" is not accepted here'
+                " (accepted: a path that begins with /, of the letters that URLs have)"
+            ),
+        ),
+    ],
+)
+def test_profiles(profile: dict[str, Any], line: str, made: Path) -> None:
+    """Proves the same of profiles."""
+    assert _refused(made, profile) == f"made.yaml: {line}"
+
+
+def test_names_that_are_long_together(made: Path) -> None:
+    """Proves that log lines of a service are followed however long its name and the system's are together."""
+    word = "a" * 60
+    made.write_text(
+        yaml.safe_dump({"owner": "us", "services": {"web": {}}, "logs": [{"service": word, "path": "/var/log/x"}]}),
+        encoding="utf-8",
+    )
+    found = stack(systems={"made": {"profile": str(made)}}).workload("collector").files["collector.yml"]
+
+    assert f"service.name: {word}" in found or f"value: {word}" in found
+
+
+def _patterns(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        here = cast("dict[str, object]", schema)
+        if here.get("type") == "str" and here.get("pattern"):
+            yield str(here["pattern"])
+        for value in here.values():
+            yield from _patterns(value)
+    elif isinstance(schema, list | tuple):
+        for value in cast("Sequence[object]", schema):
+            yield from _patterns(value)
+
+
+def test_no_error_shows_a_pattern() -> None:
+    """Proves that each pattern of the models stands in an error as words, or lists its values itself."""
+    models: tuple[type[BaseModel], ...] = (Settings, Profile, SystemSettings, *(exporter.settings for exporter in discover().values()))
+    found = {pattern for model in models for pattern in _patterns(model.__pydantic_core_schema__)}
+
+    assert {pattern for pattern in found if not pattern.startswith("^(disable|")} == set(PATTERNS)

@@ -1,0 +1,1 @@
+"""Alerts of two revisions, evaluated over the history of a live Prometheus and Loki (docs/backtest.md)."""

@@ -1,0 +1,1 @@
+"""Backup and restore of what a process stack keeps (docs/operations/backup-restore.md)."""

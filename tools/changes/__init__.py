@@ -1,0 +1,1 @@
+"""What a change means: two revisions' rendered files, compared in domain terms."""

@@ -1,0 +1,1 @@
+"""Game days: scripted incidents on a stack of their own, and what was noticed of them."""

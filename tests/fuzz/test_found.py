@@ -167,7 +167,8 @@ def _patterns(schema: object) -> Iterator[str]:
 
 def test_no_error_shows_a_pattern() -> None:
     """Proves that each pattern of the models stands in an error as words, or lists its values itself."""
-    models: tuple[type[BaseModel], ...] = (Settings, Profile, SystemSettings, *(exporter.settings for exporter in discover().values()))
+    of_exporters = (exporter.settings for exporter in discover().values())
+    models: tuple[type[BaseModel], ...] = (Settings, Profile, SystemSettings, *of_exporters)
     found = {pattern for model in models for pattern in _patterns(model.__pydantic_core_schema__)}
 
     assert {pattern for pattern in found if not pattern.startswith("^(disable|")} == set(PATTERNS)

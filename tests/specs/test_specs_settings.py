@@ -46,7 +46,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
         {"retentions": {}},
         (
             "retentions: unknown key (accepted: environment, cluster, runtime, bind, port_offset,"
-            " scrape_interval, evaluation_interval,"
+            " scrape_interval, scrape_limits, evaluation_interval,"
             " retention, log_files, exporters, systems, alerting, versions, grafana, elk, apm, errors,"
             " links, size, replicas, load, resources, volumes, object_storage, thanos, remote_write, traces, docker,"
             " kubernetes);"
@@ -528,7 +528,7 @@ FILES: tuple[tuple[str, str | bytes | None, str], ...] = (
         (
             "Pulumi.x.yaml: observability:settings: text is not accepted here (accepted: a mapping with"
             " environment, cluster, runtime, bind,"
-            " port_offset, scrape_interval, evaluation_interval, retention, log_files, exporters,"
+            " port_offset, scrape_interval, scrape_limits, evaluation_interval, retention, log_files, exporters,"
             " systems, alerting, versions, grafana, elk, apm, errors, links, size, replicas, load, resources,"
             " volumes, object_storage, thanos, remote_write, traces, docker, kubernetes)"
         ),
@@ -569,6 +569,7 @@ def test_defaults() -> None:
         "bind": "127.0.0.1",
         "port_offset": 0,
         "scrape_interval": "15s",
+        "scrape_limits": {"samples": None, "body": None, "labels": 100, "label_length": 4096},
         "evaluation_interval": "15s",
         "retention": {
             "metrics": "30d",

@@ -1,6 +1,7 @@
 """A stack that runs, as checks ask it."""
 
 import asyncio
+import calendar
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from tools.health import Keeper
 
 REQUEST_SECONDS = 10
 """How long one request may take."""
+UNREACHABLE = "cannot be reached from here (kubectl port-forward)"
 
 
 class SilentError(Exception):
@@ -36,7 +38,7 @@ class Instance:
     """`prometheus`, or `prometheus-1` where each of several is asked."""
     workload: Workload
     url: str
-    """Of its main port, as it is reached from here; without a slash at its end."""
+    """Of its main port, as it is reached from here, without a slash at its end; empty: it cannot be reached."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +62,7 @@ class Live:
     keeper: Keeper
     placed: Placed
     instances: Mapping[str, tuple[Instance, ...]]
-    """By the name of the workload: those that can be asked from here."""
+    """By the name of the workload."""
     client: httpx.AsyncClient
     send: bool = False
     """Whether receivers are told of a test alert."""
@@ -94,10 +96,10 @@ class Live:
         )
 
     def one(self, workload: str) -> Instance:
-        """The first instance of a workload. Raises SilentError where none can be reached."""
-        found = self.instances.get(workload, ())
+        """The first instance of a workload that can be reached. Raises SilentError where none can."""
+        found = [instance for instance in self.instances.get(workload, ()) if instance.url]
         if not found:
-            raise SilentError(workload, "cannot be reached from here")
+            raise SilentError(workload, UNREACHABLE)
         return found[0]
 
     async def files(self) -> Mapping[str, Files]:
@@ -111,6 +113,8 @@ class Live:
         self, instance: Instance, path: str, params: Mapping[str, str] | None = None, *, post: Any = None
     ) -> httpx.Response:
         """What an instance answers; `post`: a value to post as JSON. Raises SilentError unless the status is 2xx."""
+        if not instance.url:
+            raise SilentError(instance.name, UNREACHABLE)
         before = time.time()
         try:
             answer = await (
@@ -162,7 +166,7 @@ class Live:
     def _note(self, name: str, date: str, before: float) -> None:
         """Remember what a `Date`, which has whole seconds and those behind the point cut off, says of a clock."""
         with contextlib.suppress(ValueError):
-            told = time.mktime(time.strptime(date, "%a, %d %b %Y %H:%M:%S GMT")) - time.timezone + 0.5
+            told = calendar.timegm(time.strptime(date, "%a, %d %b %Y %H:%M:%S GMT")) + 0.5
             after = time.time()
             self.clocks[name] = Clock(name=name, ahead=told - (before + after) / 2, doubt=0.5 + (after - before) / 2)
 

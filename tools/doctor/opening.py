@@ -119,9 +119,10 @@ async def _in_pods(
     }
     async with forwards(commands) as ports:
         found: dict[str, tuple[Instance, ...]] = {}
-        for replica, port in ports.items():
-            workload = wanted[replica][0]
-            instance = Instance(name=replica, workload=workload, url=f"http://127.0.0.1:{port}")
+        for replica, (workload, _) in wanted.items():
+            # One that cannot be reached is a finding of each check that would ask it.
+            url = f"http://127.0.0.1:{ports[replica]}" if replica in ports else ""
+            instance = Instance(name=replica, workload=workload, url=url)
             found[workload.name] = (*found.get(workload.name, ()), instance)
         yield found
 

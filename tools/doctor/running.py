@@ -49,8 +49,11 @@ async def _one(live: Live, name: str) -> Result:
         findings = (fail(f"not done after {limit:.0f} s", f"make status {live.of}".strip()),)
     except ProcessError as problem:
         findings = (fail(str(problem), "look there first: what keeps the programs does not answer"),)
-    except (KeyError, TypeError, ValueError, IndexError) as problem:
-        # Another version of a program may answer in another form: that is a finding, and hides none of the others.
+    except OSError as problem:
+        words = f"{problem.filename or 'here'}: {problem.strerror or type(problem).__name__}"
+        findings = (fail(words, "look again: what was read may have been changed at this moment"),)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, it hides none of the others
+        # Another version of a program may answer in another form.
         words = f"an answer has another form than expected ({type(problem).__name__}: {problem})"
         findings = (fail(words, "see which version runs (docs/versions.md)"),)
     return Result(check=name, findings=findings, seconds=time.monotonic() - began)

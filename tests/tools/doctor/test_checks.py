@@ -4,12 +4,14 @@ import asyncio
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 from rich.console import Console
 
 from specs.model import parse
@@ -20,7 +22,7 @@ from tests.tools.doctor.answering import Kept, found, live, series
 from tools.doctor import running, samples
 from tools.doctor.checks import alerting, certificates, clock, disk, firing, grafana, orphans, retention, telemetry
 from tools.doctor.findings import Finding, Level, Result, fail, listed, ok, warn
-from tools.doctor.live import Live, SilentError
+from tools.doctor.live import Instance, Live, SilentError
 from tools.doctor.report import line, table, value
 
 GIB = 2**30
@@ -106,6 +108,23 @@ def test_a_clock_that_is_wrong_is_told(stack: Stack, ahead: float, level: Level)
         assert any(each.words.startswith("collector: ") for each in findings)
 
 
+@pytest.fixture
+def summer_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A zone with daylight saving all the year."""
+    monkeypatch.setenv("TZ", "XXX-1YYY-2,0/0,J365/25")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("summer_time")
+def test_a_clock_is_right_in_summer_too(stack: Stack) -> None:
+    """Proves that a `Date`, which is of no zone, is not read as this machine's time."""
+    assert time.localtime().tm_isdst == 1
+    test_a_clock_that_is_wrong_is_told(stack, 0, Level.OK)
+
+
 # Retention.
 
 
@@ -126,7 +145,7 @@ def test_data_that_should_be_gone_is_a_failure(stack: Stack) -> None:
             limits = f"limits_config: {{retention_period: {stack.context.settings.retention.log_archive}}}\n"
             return httpx.Response(200, text=f"{limits}compactor: {{retention_enabled: false}}\n")
         last = "loki_compactor_apply_retention_last_successful_run_timestamp_seconds"
-        return httpx.Response(200, text=f"{last} {now - 4 * 86400}\n")
+        return httpx.Response(200, text=f"{last} {now - 4 * 86400}\nloki_boltdb_shipper_compactor_running 1\n")
 
     words = said(found(retention.check, stack, answer))
 
@@ -135,6 +154,22 @@ def test_data_that_should_be_gone_is_a_failure(stack: Stack) -> None:
     assert "loki: deletes nothing: compactor.retention_enabled is false" in words
     assert "loki: has deleted nothing for 4 d" in words
     assert "keeps log lines" not in words
+
+
+@pytest.mark.parametrize(("running", "words"), [(1, "loki: has deleted nothing for 3 d"), (0, "")])
+def test_a_loki_that_never_deleted_is_a_failure(stack: Stack, running: int, words: str) -> None:
+    """Proves that a compactor that has failed since its start is named, and one that is not its own is none."""
+    loki = stack.workload("loki").files["loki.yml"]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        last = "loki_compactor_apply_retention_last_successful_run_timestamp_seconds 0\n"
+        began = f"process_start_time_seconds {time.time() - 3 * 86400}\n"
+        text = f"{last}{began}loki_boltdb_shipper_compactor_running {running}\n"
+        return httpx.Response(200, text=loki if request.url.path == "/config" else text)
+
+    told = [each.words for each in found(retention.check, stack, answer) if each.words.startswith("loki")]
+
+    assert told == ([words] if words else [])
 
 
 # Grafana.
@@ -364,7 +399,14 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> None:
         del live
         return [ok("well")]
 
-    monkeypatch.setattr(running, "CHECKS", {"never": never, "strange": strange, "silent": silent, "well": well})
+    async def gone(_: Live) -> list[Finding]:
+        raise FileNotFoundError(2, "No such file or directory", "/somewhere/rules.yml")
+
+    async def page(_: Live) -> list[Finding]:
+        raise yaml.YAMLError("a page of HTML")
+
+    checks = {"never": never, "strange": strange, "silent": silent, "gone": gone, "page": page, "well": well}
+    monkeypatch.setattr(running, "CHECKS", checks)
     monkeypatch.setattr(running, "SECONDS", 0.3)
 
 
@@ -382,7 +424,7 @@ def test_a_check_that_breaks_hides_none_of_the_others(stack: Stack) -> None:
 
     async def look() -> list[Result]:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            names = ["never", "strange", "silent", "well"]
+            names = ["never", "strange", "silent", "gone", "page", "well"]
             return await running.run(live(stack, client), names, lambda result: ended.append(result.check))
 
     results = asyncio.run(look())
@@ -391,10 +433,36 @@ def test_a_check_that_breaks_hides_none_of_the_others(stack: Stack) -> None:
         ("never", "not done after 0 s"),
         ("strange", "an answer has another form than expected (KeyError: 'nothing')"),
         ("silent", "jaeger: no answer (ConnectError)"),
+        ("gone", "/somewhere/rules.yml: No such file or directory"),
+        ("page", "an answer has another form than expected (YAMLError: a page of HTML)"),
         ("well", ""),
     ]
     assert results[2].findings[0].todo == "make logs STACK=dev PART=jaeger"
     assert ended[-1] == "never"
+
+
+def test_one_of_a_pair_does_not_speak_for_the_other(stack: Stack) -> None:
+    """Proves that a replica that cannot be reached is a finding, and what answers first is what can be reached."""
+    workload = stack.workload("prometheus")
+    away = Instance(name="prometheus-0", workload=workload, url="")
+    there = Instance(name="prometheus-1", workload=workload, url="http://prometheus")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "prometheus"
+        limit = 30 * 86400
+        size = 8192 * 2**20
+        text = f"prometheus_tsdb_retention_limit_seconds {limit}\nprometheus_tsdb_retention_limit_bytes {size}\n"
+        return httpx.Response(200, text=text)
+
+    async def look() -> tuple[list[Finding], str]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            asked = live(stack, client, instances={"prometheus": (away, there)})
+            return await retention.check(asked), asked.one("prometheus").name
+
+    findings, first = asyncio.run(look())
+
+    assert said(findings) == "prometheus-0: cannot be reached from here (kubectl port-forward)"
+    assert first == "prometheus-1"
 
 
 def test_orphans_of_a_stack_that_does_not_answer_are_failures(stack: Stack) -> None:

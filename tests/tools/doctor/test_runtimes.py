@@ -186,8 +186,9 @@ def test_a_pod_that_cannot_be_reached_is_named(cluster: Cluster, prod: Stack) ->
 
     found = looked(prod, Pods(stack=prod), "traces", "logs", "clock")
 
-    assert said(found["traces"]) == ["collector: cannot be reached from here"]
-    assert said(found["logs"]) == ["collector: cannot be reached from here"]
+    away = "cannot be reached from here (kubectl port-forward)"
+    assert said(found["traces"]) == [f"collector: {away}"]
+    assert said(found["logs"]) == [f"collector: {away}"]
     assert found["clock"].level is Level.OK
     assert not [pid for pid, _ in cluster.asked() if psutil.pid_exists(pid)]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 
 from specs import alertmanager, programs, prometheus
@@ -22,16 +22,27 @@ _SECONDS = 10
 async def check(live: Live) -> list[Finding]:
     """Every receiver, by the routes that run; the Watchdog; what failed lately; with SEND=1 a test alert to each."""
     every = samples(live.stack)
-    instances = live.every(programs.ALERTMANAGER.name) or (live.one(alertmanager.NAME),)
-    steps = [_routes(live, instances[0], every), _watchdog(live, instances), _failures(live)]
+    instances = live.every(programs.ALERTMANAGER.name)
+    first = live.one(alertmanager.NAME)
+    steps = [_routes(live, first, every), _watchdog(live, instances), _failures(live)]
     if live.send:
-        steps.append(sent(live, instances, every))
-    found = [finding for findings in await asyncio.gather(*steps) for finding in findings]
+        steps.append(sent(live, first, every))
+    found = [
+        finding for findings in await asyncio.gather(*(_guarded(live, step) for step in steps)) for finding in findings
+    ]
     bad = [finding for finding in found if finding.todo]
     if bad:
         return bad
     receivers = listed([sample.receiver for sample in every], 8)
     return [ok(f"routes lead to {receivers}; the Watchdog arrives"), *found]
+
+
+async def _guarded(live: Live, step: Awaitable[list[Finding]]) -> list[Finding]:
+    """What a step finds: a part that is silent hides nothing of the others."""
+    try:
+        return await step
+    except SilentError as problem:
+        return [live.silent(problem)]
 
 
 async def _routes(live: Live, instance: Instance, every: Sequence[Sample]) -> list[Finding]:
@@ -112,10 +123,7 @@ async def _young(live: Live, instance: Instance) -> bool:
 
 
 async def _failures(live: Live) -> list[Finding]:
-    try:
-        found = await live.query(f"sum by (integration) (increase({FAILED}[1h])) > 0")
-    except SilentError as problem:
-        return [live.silent(problem)]
+    found = await live.query(f"sum by (integration) (increase({FAILED}[1h])) > 0")
     names = [f"{value:.0f} by {labels.get('integration', '?')}" for labels, value in found]
     if not names:
         return []

@@ -8,7 +8,7 @@ from pathlib import Path
 from specs import prometheus
 from specs.part import APP
 from tools.doctor.findings import Finding, fail, listed, ok, warn
-from tools.doctor.live import Live
+from tools.doctor.live import Live, SilentError
 from tools.doctor.placed import OnDisk
 
 _WINDOW = "6h"
@@ -38,9 +38,15 @@ class Disk:
 
 async def check(live: Live) -> list[Finding]:
     """Every disk that the stack's metrics know; of processes the one that their home is on."""
-    oldest = await live.query("time() - min(prometheus_tsdb_lowest_timestamp_seconds)")
-    known = any(age > _LEAST for _, age in oldest)
-    disks = await _volumes(live) if live.stack.context.on_cluster else await _filesystems(live)
+    try:
+        oldest = await live.query("time() - min(prometheus_tsdb_lowest_timestamp_seconds)")
+        known = any(age > _LEAST for _, age in oldest)
+        disks = await _volumes(live) if live.stack.context.on_cluster else await _filesystems(live)
+    except SilentError:
+        if not isinstance(live.placed, OnDisk):
+            raise
+        # A full disk is what takes Prometheus down.
+        known, disks = False, [_own(live.placed.home.path, 0.0)]
     if not disks:
         return [warn("no metric tells how full the disks are", "add exporters.node, or watch the cluster")]
     found = [finding for disk in disks for finding in _of(disk, known=known)]
@@ -118,14 +124,19 @@ async def _filesystems(live: Live) -> list[Disk]:
     own = [disk for disk in disks if disk.name == str(mount)]
     if own:
         return own
-    usage = shutil.disk_usage(mount)
     stored = "prometheus_tsdb_storage_blocks_bytes", "prometheus_tsdb_wal_storage_size_bytes"
     grown = [
         value
         for name in stored
         for _, value in await live.query(f'sum(deriv({name}{{job="{prometheus.NAME}"}}[{_WINDOW}]))')
     ]
-    return [Disk(name=str(mount), free=usage.free, size=usage.total, growth=sum(grown))]
+    return [_own(mount, sum(grown))]
+
+
+def _own(path: Path, growth: float) -> Disk:
+    """The disk that `path` is on, as this machine measures it."""
+    usage = shutil.disk_usage(mount := _mount_of(path))
+    return Disk(name=str(mount), free=usage.free, size=usage.total, growth=growth)
 
 
 def _mount_of(path: Path) -> Path:

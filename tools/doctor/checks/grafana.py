@@ -60,10 +60,9 @@ async def datasources_answer(live: Live) -> list[Finding]:
 
 
 async def _directly(live: Live, source: Datasource) -> Finding | None:
-    instances = live.instances.get(source.uid, ())
-    if instances and source.kind in _ASKS:
+    if source.uid in live.instances and source.kind in _ASKS:
         try:
-            await live.ask(instances[0], _ASKS[source.kind])
+            await live.ask(live.one(source.uid), _ASKS[source.kind])
         except SilentError as problem:
             return live.silent(problem)
     return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from specs import jaeger, programs
+from specs import jaeger, programs, prometheus
 from specs.model import seconds
 from specs.sizing import metrics_size
 from tools.doctor.findings import Finding, fail, ok, warn
@@ -25,7 +25,7 @@ async def check(live: Live) -> list[Finding]:
     ]
     retention = live.stack.context.settings.retention
     return found or [
-        ok(f"metrics are kept {retention.metrics}, log lines {retention.log_archive}; nothing older is there")
+        ok(f"metrics are kept {retention.metrics} and nothing older is there, log lines {retention.log_archive}")
     ]
 
 
@@ -59,7 +59,7 @@ def _of_metrics(live: Live, name: str, keeps: float, most: float, oldest: float)
     if oldest > 0 and age > declared + slack:
         yield fail(
             f"{name}: has samples of {_days(age)} ago, which should be gone after {_days(declared)}",
-            f"make logs {live.of}PART={name} says why blocks are not deleted; a full disk is the usual reason",
+            f"make logs {live.of}PART={prometheus.NAME} says why: a full disk is the usual reason",
         )
 
 
@@ -77,10 +77,15 @@ async def _loki(live: Live, instance: Instance) -> list[Finding]:
         found.append(fail(f"{instance.name}: deletes nothing: compactor.retention_enabled is false", todo))
     page = (await live.ask(instance, "/metrics")).text
     last = sample(page, "loki_compactor_apply_retention_last_successful_run_timestamp_seconds")
-    if last and time.time() - last > _DAY:
+    if last is not None and sample(page, "loki_boltdb_shipper_compactor_running") == 1:
+        # Nought until it has done so once.
+        since = time.time() - (last or sample(page, "process_start_time_seconds") or time.time())
+    else:
+        since = 0.0
+    if since > _DAY:
         found.append(
             fail(
-                f"{instance.name}: has deleted nothing for {_days(time.time() - last)}",
+                f"{instance.name}: has deleted nothing for {_days(since)}",
                 f"make logs {live.of}PART={instance.workload.name} says what its compactor waits for",
             )
         )

@@ -93,7 +93,7 @@ load: $(VENV)/.stamp-dev ## put TARGET=… under load and judge it (SHAPE=normal
 
 test: $(VENV)/.stamp-dev ## set up and run all tests (ARGS=… goes to pytest)
 	@$(BIN)/python -m tools.native ensure --group tests
-	@$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --durations=20 --durations-min=20 $(ARGS)
 
 test-kubernetes: $(VENV)/.stamp-dev ## run the small production stack as real pods, on this machine (root; docs/test-cluster.md)
 	@$(BIN)/python -m tools.native ensure etcd kubernetes --group stack --group exporters --group cluster

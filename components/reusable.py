@@ -15,9 +15,10 @@ from components import runtimes
 from components.generated import GeneratedSecret
 from components.outputs import resolved
 from components.stack import ObservabilityStack
+from specs import grafana
 from specs import stack as declared
 from specs.model import SettingsError, parse
-from specs.settings import RuntimeKind, Settings, load, read_yaml
+from specs.settings import RuntimeKind, Settings, in_order, load, read_yaml
 
 TOKEN = "observability:index:Stack"  # noqa: S105 - a type's token
 
@@ -79,13 +80,13 @@ class Stack(pulumi.ComponentResource):
         try:
             settings = _settings(name, args)
             wanted = declared.build(settings, file=name, absent=runtimes.absent(settings))
-            _refuse_secrets(name, wanted, args.get("secrets", {}))
             chosen = _chosen(name, wanted, args.get("parts"))
+            _refuse_secrets(name, wanted, chosen, args.get("secrets", {}))
         except SettingsError as problem:
             raise pulumi.RunError(str(problem)) from None
         # Another program's stack `dev` is not this project's.
         home = f"{pulumi.get_project()}.{pulumi.get_stack()}"
-        secrets = _secrets(self, wanted, args.get("secrets", {}), home)
+        secrets = _secrets(self, chosen, args.get("secrets", {}), home)
         runtime = runtimes.of(chosen, secrets, home=home)
         deployed = ObservabilityStack(name, chosen, runtime, secrets, pulumi.ResourceOptions(parent=self))
         found = resolved(chosen.outputs(runtime.home), {**secrets, **deployed.secrets})
@@ -114,21 +115,31 @@ def _settings(name: str, args: StackArgs) -> Settings:
     if (given is None) == (path is None):
         raise SettingsError(f"{name}: settings, settings_file: give one of them (accepted: a mapping, or a path)")
     if path is None:
-        return parse(Settings, _plain(given, f"{name}: settings"), file=name, key="settings")
-    file = Path(_plain(path, f"{name}: settings_file"))
+        return parse(Settings, in_order(_plain(given, f"{name}: settings")), file=name, key="settings")
+    told = _plain(path, f"{name}: settings_file")
+    if not isinstance(told, str | Path):
+        raise SettingsError(f"{name}: settings_file: {told!r} (accepted: a path)")
+    file = Path(told)
     found = read_yaml(file)
-    return load(file) if "config" in found else parse(Settings, found, file=file.name, key="")
+    return load(file) if "config" in found else parse(Settings, in_order(found), file=file.name, key="")
 
 
-def _refuse_secrets(name: str, wanted: declared.Stack, given: Mapping[str, pulumi.Input[str]]) -> None:
-    """Raise SettingsError with a line for each secret that is missing, and each that nothing reads."""
+def _refuse_secrets(
+    name: str, wanted: declared.Stack, chosen: declared.Stack, given: Mapping[str, pulumi.Input[str]]
+) -> None:
+    """Raise SettingsError with a line for each secret that is missing in `given` for what is `chosen`, and each that
+    nothing reads of all that is `wanted`."""
     known = {ref.key: ref for ref in wanted.secrets()}
     if isinstance(given, pulumi.Output):
         raise SettingsError(f"{name}: secrets: a secret as a whole (accepted: a mapping of keys to secret values)")
+    if not isinstance(cast("object", given), Mapping):
+        raise SettingsError(f"{name}: secrets: {type(given).__name__} (accepted: a mapping of keys to secret values)")
+    # A program that reads a configuration that is not there has None.
+    empty = {key for key, value in given.items() if cast("object", value) is None}
     missing = [
-        f"{name}: secrets.{key}: missing (accepted: a secret value, which the settings name by this key)"
-        for key, ref in known.items()
-        if not ref.generated and key not in given
+        f"{name}: secrets.{ref.key}: missing (accepted: a secret value, which the settings name by this key)"
+        for ref in chosen.secrets()
+        if ref.key in empty or (not ref.generated and ref.key not in given)
     ]
     accepted = ", ".join(sorted(known)) or "none"
     spare = [f"{name}: secrets.{key}: nothing reads it (accepted: {accepted})" for key in given if key not in known]
@@ -140,28 +151,47 @@ def _chosen(name: str, wanted: declared.Stack, parts: Sequence[str] | None) -> d
     """`wanted` with only the workloads called as `parts` say. Raises SettingsError for a name that is none."""
     if parts is None:
         return wanted
+    if isinstance(parts, str) or not isinstance(cast("object", parts), Sequence):
+        raise SettingsError(f"{name}: parts: {parts!r} (accepted: a list of names, such as [loki])")
     unknown = sorted(set(parts) - wanted.names)
     if unknown or not parts:
         raise SettingsError(
             f"{name}: parts: {unknown[0] if unknown else 'empty'}: no part of this stack"
             f" (accepted: {', '.join(sorted(wanted.names))})"
         )
-    return replace(wanted, workloads=tuple(each for each in wanted.workloads if each.name in parts))
+    settings = wanted.context.settings
+    with_grafana = grafana.NAME in parts or settings.grafana.url is not None
+    return replace(
+        wanted,
+        context=replace(wanted.context, settings=_placed(settings, parts)),
+        workloads=tuple(each for each in wanted.workloads if each.name in parts),
+        grafana_content=wanted.grafana_content if with_grafana else None,
+    )
+
+
+def _placed(settings: Settings, parts: Sequence[str]) -> Settings:
+    """`settings` without the ways in to what is not among `parts`."""
+    asked = settings.kubernetes.ingress
+    if asked is None:
+        return settings
+    hosts = {part: host for part, host in asked.hosts.items() if part in parts}
+    ingress = asked.model_copy(update={"hosts": hosts}) if hosts else None
+    return settings.model_copy(update={"kubernetes": settings.kubernetes.model_copy(update={"ingress": ingress})})
 
 
 def _secrets(
-    parent: pulumi.Resource, wanted: declared.Stack, given: Mapping[str, pulumi.Input[str]], home: str
+    parent: pulumi.Resource, chosen: declared.Stack, given: Mapping[str, pulumi.Input[str]], home: str
 ) -> Mapping[str, pulumi.Output[str]]:
     """Every secret of the stack by its key; what nobody has to choose is made up where the programs do not do so."""
     found = {key: pulumi.Output.secret(value) for key, value in given.items()}
-    settings = wanted.context.settings
+    settings = chosen.context.settings
     if settings.runtime is RuntimeKind.PROCESS:
         return found
     kept = settings.runtime is RuntimeKind.DOCKER and settings.docker.keep_volumes
     child = pulumi.ResourceOptions(parent=parent)
     made = {
         ref.key: GeneratedSecret(ref.key, stack=home, kept=kept, opts=child).value
-        for ref in wanted.secrets()
+        for ref in chosen.secrets()
         if ref.key not in found
     }
     return {**found, **made}

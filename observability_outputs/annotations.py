@@ -22,8 +22,9 @@ def post(  # noqa: PLR0913 - what is posted, and how patiently
 ) -> int:
     """Post an annotation of this moment to `url`, Grafana's `/api/annotations`; returns its id.
 
-    Tried three times, `pause` seconds apart, where Grafana is not to be had at the moment; each attempt takes at most
-    `timeout` seconds. Raises OutputsError, which never names the token.
+    Tried three times, `pause` seconds apart, where nobody listens or the answer is to come later, and not where the
+    request may have been taken; each attempt takes at most `timeout` seconds. Raises OutputsError, which never names
+    the token.
     """
     if not token.isascii():
         raise OutputsError("the token is not one of Grafana's: it is not ASCII")
@@ -37,7 +38,9 @@ def post(  # noqa: PLR0913 - what is posted, and how patiently
             answer = httpx.post(url, json={"text": text, "tags": list(tags)}, headers=headers, timeout=timeout)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             problem = f"no answer: {type(error).__name__}"
-            continue
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                continue
+            break
         if answer.is_success:
             return _id(answer, url)
         problem = f"{answer.status_code}: {_WHY.get(answer.status_code, answer.reason_phrase)}"

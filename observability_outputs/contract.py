@@ -8,6 +8,8 @@ from urllib.parse import quote
 MAJOR = 1
 """The version of the contract that this package was written for; minor versions only add to it."""
 
+_HIDDEN = "[secret]"
+"""What Pulumi prints in the place of a secret that nobody asked to see."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
 
 
@@ -36,12 +38,23 @@ def refuse_foreign(outputs: Mapping[str, Any]) -> str:
 
 
 def value(outputs: Mapping[str, Any], path: str) -> Any:
-    """What stands at `path`, as `grafana.annotations.url`; None where it, or what holds it, is absent or null."""
+    """What stands at `path`, as `grafana.annotations.url`; None where it, or what holds it, is absent or null.
+
+    Raises OutputsError for a secret that Pulumi did not show.
+    """
     found: Any = outputs
     for key in path.split("."):
         if not isinstance(found, Mapping):
             return None
-        found = cast("Mapping[str, Any]", found).get(key)
+        found = _shown(cast("Mapping[str, Any]", found).get(key), path)
+    return found
+
+
+def _shown(found: Any, path: str) -> Any:
+    if found == _HIDDEN:
+        raise OutputsError(
+            f"outputs.{path}: a secret that is not shown (accepted: pulumi stack output --json --show-secrets)"
+        )
     return found
 
 
@@ -53,6 +66,16 @@ def required(outputs: Mapping[str, Any], path: str, why: str) -> Any:
     return found
 
 
+def block(outputs: Mapping[str, Any], path: str) -> dict[str, str]:
+    """The mapping of texts at `path`; empty where nothing stands there. Raises OutputsError where it is none."""
+    found = value(outputs, path)
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise OutputsError(f"outputs.{path}: {type(found).__name__} (accepted: a mapping of names to texts)")
+    return {str(key): str(_shown(item, f"{path}.{key}")) for key, item in cast("Mapping[str, Any]", found).items()}
+
+
 def name(given: str, argument: str) -> str:
     """`given` as the name of an application or service. Raises OutputsError when it is none."""
     if not _NAME.fullmatch(given):
@@ -61,6 +84,11 @@ def name(given: str, argument: str) -> str:
             " underscores, a letter or digit at both ends)"
         )
     return given
+
+
+def label(text: str) -> str:
+    """`text` as the value of a Kubernetes label, which takes 63 characters and fewer kinds of them."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", text).strip("_.-")[:63].rstrip("_.-")
 
 
 def attribute(text: str) -> str:

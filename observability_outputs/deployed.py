@@ -108,10 +108,12 @@ class DeployedStack:
         version: str,
         tags: Sequence[str] = (),
         token: pulumi.Input[str] | None = None,
+        name: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> pulumi.Resource:
         """A resource that marks this deployment on every dashboard of `app`: posted once for each version, after what
-        `opts` make it depend on. What marks the past stays when it is deleted."""
+        `opts` make it depend on. `name` is the resource's (empty: `<app>-deployment`): a second mark of an app in one
+        program needs one. What marks the past stays when it is deleted."""
         # Only here: who does not annotate has no use for dynamic resources.
         from observability_outputs.mark import Mark
 
@@ -119,7 +121,7 @@ class DeployedStack:
             return self._of(lambda stack: str(value(stack.outputs, f"grafana.annotations.{key}") or ""), "grafana")
 
         return Mark(
-            f"{app}-deployment",
+            name or f"{app}-deployment",
             url=told("url"),
             token=pulumi.Output.secret(told("token") if token is None else token),
             text=text,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from observability_outputs.annotations import post
-from observability_outputs.contract import OutputsError, attribute, name, refuse_foreign, required, value
+from observability_outputs.contract import OutputsError, attribute, block, label, name, refuse_foreign, required, value
 
 if TYPE_CHECKING:
     import pulumi
@@ -65,7 +65,8 @@ class Stack:
         `from_host`: of a Docker stack, for a process of the engine's host and not for a container. Raises OutputsError
         for names that are none.
         """
-        env = {str(key): str(text) for key, text in required(self.outputs, "otel_env", "every stack has one").items()}
+        required(self.outputs, "otel_env", "every stack has one")
+        env = block(self.outputs, "otel_env")
         inside = value(self.outputs, "docker.otlp.http")
         if inside and not from_host:
             env["OTEL_EXPORTER_OTLP_ENDPOINT"] = str(inside)
@@ -77,8 +78,7 @@ class Stack:
 
     def sentry_env(self, *, app: str, version: str | None = None) -> dict[str, str]:
         """Environment of a Sentry SDK, the DSN a secret; empty where the stack takes no errors."""
-        block: Mapping[str, Any] = value(self.outputs, "sentry_env") or {}
-        env = {str(key): str(text) for key, text in block.items()}
+        env = block(self.outputs, "sentry_env")
         if env and version:
             env["SENTRY_RELEASE"] = f"{name(app, 'app')}@{version}"
         return env
@@ -102,12 +102,13 @@ class Stack:
 
     def pod_labels(self, service: str, *, app: str, version: str | None = None, client: bool = False) -> dict[str, str]:
         """Labels of a pod by which its log lines and samples are the service's; `client`: it dials Prometheus, Loki,
-        Alertmanager or Jaeger itself."""
+        Alertmanager or Jaeger itself. A version is cut, and its characters replaced, as labels allow."""
+        told = label(version or "")
         return {
             "app.kubernetes.io/name": name(service, "service"),
             "app.kubernetes.io/component": service,
             "app.kubernetes.io/part-of": name(app, "app"),
-            **({"app.kubernetes.io/version": version} if version else {}),
+            **({"app.kubernetes.io/version": told} if told else {}),
             **({CLIENT_LABEL: "true"} if client else {}),
         }
 
@@ -136,7 +137,7 @@ class Stack:
             )
         labels: Mapping[str, str] = value(self.outputs, "scrape.labels") or {}
         own = {**labels, "app": name(app, "app"), "service": name(service, "service")}
-        return f"{directory}/{app}.json", [{"targets": list(addresses), "labels": own}]
+        return f"{directory}/{app}.{service}.json", [{"targets": list(addresses), "labels": own}]
 
     def annotate(self, text: str, *, app: str, version: str, tags: Sequence[str] = (), token: str | None = None) -> int:
         """Mark a deployment of `app` on every dashboard that shows it; returns the annotation's id.
@@ -155,6 +156,8 @@ class Stack:
 
     def annotation_tags(self, *, app: str, version: str, tags: Sequence[str] = ()) -> list[str]:
         """Tags of a deployment's annotation: `deployment` makes the mark, the name of the app puts it on its
-        dashboards."""
+        dashboards. Raises OutputsError for an empty version."""
+        if not version.strip():
+            raise OutputsError("version: empty (accepted: the version that is deployed, like 1.4.2)")
         own = ["deployment", name(app, "app"), f"version:{version}", f"environment:{self.environment}"]
         return list(dict.fromkeys([*own, *tags]))

@@ -182,7 +182,7 @@ def script(home: Home, command: Sequence[str], environment: Mapping[str, str]) -
 def running_script(home: Home, name: str) -> str | None:
     """What started the program that runs; None when it does not run."""
     file = _script_of(home, name)
-    return file.read_text(encoding="utf-8") if _is_alive(home, name) and file.exists() else None
+    return file.read_text(encoding="utf-8") if is_alive(home, name) and file.exists() else None
 
 
 @contextlib.contextmanager
@@ -230,24 +230,34 @@ def remove(home: Home, name: str) -> None:
 @contextlib.contextmanager
 def paused(home: Home, name: str) -> Generator[None]:
     """While this lasts the program does not run; afterwards it does again, if it did before. Raises ProcessError."""
-    ran = _is_alive(home, name)
-    with _plainly(name):
-        _end(home, name)
+    ran = is_alive(home, name)
     try:
+        with _plainly(name):
+            _end(home, name)
         yield
     finally:
         if ran:
             with _plainly(name):
-                _rpc(home).startProcess(name, True)
+                _begin(home, name)
 
 
-def _is_alive(home: Home, name: str) -> bool:
+def is_alive(home: Home, name: str) -> bool:
+    """Whether a program runs, or is about to."""
     found = state(home, name)
     return found is not None and found.name in ("RUNNING", "STARTING", "BACKOFF")
 
 
+def _begin(home: Home, name: str) -> None:
+    # Who was interrupted while it stopped: until it has, it cannot be started.
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (found := state(home, name)) and found.name == "STOPPING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if not is_alive(home, name):
+        _rpc(home).startProcess(name, True)
+
+
 def _end(home: Home, name: str) -> None:
-    if _is_alive(home, name):
+    if is_alive(home, name):
         # It may die by itself between question and order.
         with contextlib.suppress(xmlrpc.client.Fault):
             _rpc(home).stopProcess(name, True)

@@ -278,7 +278,8 @@ def _volumes(context: Context, workloads: Sequence[Workload]) -> Iterator[_Short
             continue
         key = next(f"volumes.{name}" for name in sizing.keys(workload) if name in settings.volumes)
         found: _Short | None = None
-        if workload.program.name == "loki":
+        # What has the index has no lines.
+        if workload.program.name == "loki" and workload.name != "loki-backend":
             found = _logs(context, wanted, workload, asked)
         elif workload.name == "jaeger" and settings.traces.store == "badger":
             found = _spans(context, wanted, asked)

@@ -6,6 +6,7 @@ from typing import Any
 from specs import collector_watch, history, jaeger, load, log_files, loki, prometheus, sampling, sizing, telemetry
 from specs.elk import feed
 from specs.log_formats import NORMAL
+from specs.model import seconds
 from specs.monitoring import to_yaml
 from specs.part import Context, Monitoring
 from specs.programs import COLLECTOR
@@ -33,13 +34,19 @@ def monitoring(context: Context) -> Monitoring:
     """How the collector is watched, and its kind with it."""
     kind = (AGENT, NAME, sampling.NAME) if context.on_cluster else (NAME,)
     return Monitoring(
-        jobs=(context.job(NAME, METRICS),), groups=(collector_watch.group(NAME, kind, lines=_flood(context)),)
+        jobs=(context.job(NAME, METRICS),),
+        groups=(collector_watch.group(NAME, kind, lines=_flood(context), window=_window(context)),),
     )
 
 
 def _flood(context: Context) -> float:
     """Log lines a second that one collector is not sized for: ten times its part."""
     return max(1_000.0, 10 * load.demand(context).lines / context.scale.collector)
+
+
+def _window(context: Context) -> str:
+    """What a rate of a flood is taken over: as short as scrapes allow."""
+    return f"{max(60, 4 * round(seconds(context.settings.scrape_interval)))}s"
 
 
 def _transform(statements: Sequence[str]) -> dict[str, Any]:

@@ -22,14 +22,14 @@ def _rate(metric: str, of: str) -> str:
     return f'label_replace(rate({{__name__=~"{metric}(_total)?", {of}}}[5m]), "what", "{metric}", "", "")'
 
 
-def group(name: str, services: Sequence[str], *, lines: float) -> RuleGroup:
+def group(name: str, services: Sequence[str], *, lines: float, window: str = "60s") -> RuleGroup:
     """The alerts about the parts `services`, as the group `name`. `lines` are how many log lines a second are a flood for
-    one of them."""
+    one of them, over `window`."""
     of = _of(services)
     lost = "\n  or ".join(
         _rate(f"otelcol_exporter_{how}_failed_{what}", of) for how in ("send", "enqueue") for what in _SIGNALS
     )
-    accepted = f'rate({{__name__=~"otelcol_receiver_accepted_log_records(_total)?", {of}}}[1m])'
+    accepted = f'rate({{__name__=~"otelcol_receiver_accepted_log_records(_total)?", {of}}}[{window}])'
     refused = "\n  or ".join(_rate(f"otelcol_receiver_refused_{what}", of) for what in _SIGNALS)
     return RuleGroup(
         name=name,

@@ -9,7 +9,7 @@ from specs import history, log_paths, telemetry
 from specs.log_formats import FORMATS, Format
 from specs.model import SettingsError
 from specs.part import APP, Context
-from specs.settings import KEY
+from specs.settings import KEY, RuntimeKind, Settings
 from specs.workload import REGISTRY, HostPaths
 
 
@@ -70,6 +70,18 @@ def _own() -> dict[str, Any]:
             "severity": {"parse_from": "attributes.level", "overwrite_text": True},
         },
     )
+
+
+def refuse(settings: Settings, *, file: str) -> None:
+    """Raise SettingsError for a name of log files, a system's among them, that another receiver has."""
+    own = "pods" if settings.runtime is RuntimeKind.KUBERNETES else "stack"
+    names = [each.name for each in settings.log_files]
+    taken = sorted({name for name in names if name == own or names.count(name) > 1})
+    if taken:
+        raise SettingsError(
+            f'{file}: {KEY}.log_files: "{taken[0]}" is the name of other log lines already, of the stack or of a system'
+            " (accepted: another name)"
+        )
 
 
 def of_settings(context: Context) -> dict[str, dict[str, Any]]:

@@ -143,12 +143,20 @@ LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", examples=[
 """Name of a label, as Prometheus has them."""
 
 
+HttpPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~:/@!&'()*+,;=-]*$", examples=["/metrics"])]
+"""A path of a URL, without a query."""
+
+
 def _templated(value: str) -> str:
-    if value.count("{{") != value.count("}}"):
+    if re.search(r"\{\{|\}\}", _TEMPLATE.sub("", value)):
         raise ValueError(
-            f'"{value}" has braces that do not match (accepted: text, with {{{{ $labels.x }}}} for a label)'
+            f'"{value}" has braces that are no label or value (accepted: text, with {{{{ $labels.x }}}} for a label,'
+            " {{ $value | humanize }} for the value)"
         )
     return value
+
+
+_TEMPLATE = re.compile(r"\{\{-?\s*(?:\$labels\.\w+|\$value)(?:\s*\|\s*humanize\w*)?\s*-?\}\}")
 
 
 Templated = Annotated[str, AfterValidator(_templated)]
@@ -440,6 +448,10 @@ def key_path(key: str, path: Sequence[int | str]) -> str:
     return f"{key}{steps}" if key else steps.removeprefix(".")
 
 
+_LOGIN = re.compile(r'[^\s"@(]*:[^\s"@]*@')
+"""What stands before the @ of an address: an error that repeats a value repeats no password."""
+
+
 def parse(model: type[M], value: object, *, file: str, key: str) -> M:
     """Validate `value`, found under `key` of `file`.
 
@@ -450,6 +462,7 @@ def parse(model: type[M], value: object, *, file: str, key: str) -> M:
     except ValidationError as refused:
         problems = _chosen([_located(cast("Mapping[str, Any]", error), value) for error in refused.errors()])
         lines = [
-            f"{file}: {plain(key_path(key, problem.path))}: {plain(_sentence(model, problem))}" for problem in problems
+            f"{file}: {plain(key_path(key, problem.path))}: {_LOGIN.sub('…@', plain(_sentence(model, problem)))}"
+            for problem in problems
         ]
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None

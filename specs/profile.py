@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from specs.model import (
     URL_PATH,
     Duration,
+    HttpPath,
     LabelName,
     Model,
     Name,
@@ -69,7 +70,7 @@ class Metric(Model):
 class Service(Model):
     """A program of the system. Its addresses stand in the stack file."""
 
-    metrics: str | None = "/metrics"
+    metrics: HttpPath | None = "/metrics"
     """Path of its metrics; none: it exposes no metrics itself."""
     job: Annotated[str | None, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$")] = None
     """Scrape job; none: `<system>-<service>`."""

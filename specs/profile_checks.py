@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from specs.model import SettingsError
+from specs.model import SettingsError, plain
 from specs.profile import Kind, Metric, Profile
 from specs.signal import BASE, Signal
 
@@ -141,6 +141,6 @@ def _refuse_unknown_labels(system: str, key: str, signal: Signal, metric: Metric
             (re.fullmatch(wanted.removeprefix("!"), value) is None) is wanted.startswith("!") for value in values
         ):
             raise SettingsError(
-                f"{system}.yaml: {key}.where.{label}: no example matches {wanted} (accepted: what matches one of"
+                f"{system}.yaml: {key}.where.{label}: no example matches {plain(wanted)} (accepted: what matches one of"
                 f" {', '.join(values)}, or one more under the labels of its metric)"
             )

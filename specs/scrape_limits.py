@@ -59,12 +59,13 @@ GROUP = RuleGroup(
         ),
         Alert(
             name="TargetSeriesChurning",
-            expr="sum_over_time(scrape_series_added[1h]) > $threshold",
+            # The first scrape after a start counts all series as new.
+            expr="sum_over_time(scrape_series_added[1h]) - scrape_samples_post_metric_relabeling > $threshold",
             threshold=100_000,
             for_="5m",
             severity=Severity.WARNING,
             summary="{{ $labels.job }} at {{ $labels.instance }} makes new series all the time",
-            description="It brought {{ $value | humanize }} new series within an hour (limit $threshold); each stays in memory for two hours or more, though it is told but once.",
+            description="It brought {{ $value | humanize }} new series within an hour, beside as many as it has (limit $threshold); each stays in memory for two hours or more, though it is told but once.",
             action="Look for a label whose values never come back: a request, a time, a session. Scrapes that are refused for their size cost memory the same way: mend TargetOverLimit soon.",
         ),
     ),

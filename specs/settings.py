@@ -60,7 +60,7 @@ def _at_least_a_day(value: str) -> str:
 
 
 def _channel(value: str) -> str:
-    if not re.fullmatch(r"[#@]?[A-Za-z0-9_.-]+", value):
+    if not re.fullmatch(r"[#@]?[\w.-]+", value):
         raise ValueError(f'"{value}" is not a channel (accepted: "#channel" or "@person", in quotes)')
     return value
 
@@ -584,13 +584,13 @@ class Thanos(Model):
 class ScrapeLimits(Model):
     """What one target may answer a scrape with. What is beyond a limit is refused whole, and told as TargetOverLimit."""
 
-    samples: Annotated[int, Field(ge=1)] | None = None
+    samples: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """None: half of the series that a Prometheus is sized for, and 50 000 at least."""
     body: Size | None = None
     """Unpacked, in whole MiB; none: 512 bytes for each of `samples`."""
-    labels: Annotated[int, Field(ge=1)] = 100
+    labels: Annotated[int, Field(ge=1, le=10**9)] = 100
     """Labels of a series."""
-    label_length: Annotated[int, Field(ge=1)] = 4096
+    label_length: Annotated[int, Field(ge=1, le=10**9)] = 4096
     """Bytes of a label's value."""
 
 
@@ -682,15 +682,15 @@ class Traces(Model):
 class Load(Model):
     """What the stack is to bear, all systems together; it decides memory and volumes on Kubernetes (docs/sizing.md)."""
 
-    targets: Annotated[int, Field(ge=1)] | None = None
+    targets: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """Targets that are scraped; none: what `series` or `size` say."""
-    series: Annotated[int, Field(ge=1)] | None = None
+    series: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """Active series; none: 500 for each of `targets`, or what `size` says."""
-    log_lines: Annotated[float, Field(ge=0)] | None = None
+    log_lines: Annotated[float, Field(ge=0, le=10**12)] | None = None
     """A second; none: what `size` says."""
-    log_bytes: Annotated[int, Field(ge=1)] = 300
+    log_bytes: Annotated[int, Field(ge=1, le=10**9)] = 300
     """Bytes of an average line."""
-    spans: Annotated[float, Field(ge=0)] | None = None
+    spans: Annotated[float, Field(ge=0, le=10**12)] | None = None
     """A second; none: what `size` says."""
 
 
@@ -1027,7 +1027,17 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     return cast("dict[Any, Any]", loader.construct_mapping(node, deep=True))
 
 
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    """Text whose characters beyond the first 65,536 JSON's escapes may have written as two halves."""
+    try:
+        return str(loader.construct_scalar(node)).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        words = "half of a character (accepted: a whole one)"
+        raise yaml.constructor.ConstructorError(None, None, words, node.start_mark) from None
+
+
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_UniqueKeys.add_constructor("tag:yaml.org,2002:str", _whole)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -1051,6 +1061,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path.name}: not acceptable YAML: character {problem.position + 1}: {problem.reason}"
         ) from None
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        # What looks like a date or a number and is none, which PyYAML does not expect.
+        raise SettingsError(
+            f"{path.name}: not acceptable YAML: a value that is no date or number, or is nested too deep (accepted: text"
+            " in quotes)"
+        ) from None
     if not isinstance(found, dict):
         raise SettingsError(f"{path.name}: not a stack file (accepted: a mapping with the key config)")
     return cast("dict[str, Any]", found)
@@ -1066,12 +1082,12 @@ def load(path: Path) -> Settings:
         raise SettingsError(
             f"{path.name}: config.{KEY}: required, but missing (accepted: a mapping with environment, cluster, …)"
         )
-    return parse(Settings, _in_order(cast("dict[str, Any]", config)[KEY]), file=path.name, key=KEY)
+    return parse(Settings, in_order(cast("dict[str, Any]", config)[KEY]), file=path.name, key=KEY)
 
 
-def _in_order(value: object) -> object:
+def in_order(value: object) -> object:
     """`value` with the keys of each mapping by their names, as Pulumi hands them over: what is rendered is what runs."""
     if isinstance(value, dict):
         known = cast("dict[object, object]", value)
-        return {key: _in_order(known[key]) for key in sorted(known, key=str)}
-    return [_in_order(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
+        return {key: in_order(known[key]) for key in sorted(known, key=str)}
+    return [in_order(each) for each in cast("list[object]", value)] if isinstance(value, list) else value

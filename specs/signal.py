@@ -18,12 +18,19 @@ MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", examples=
 def _matcher(value: str) -> str:
     if '"' in value or "\\" in value:
         raise ValueError(f"{value!r} has a quote or a backslash (accepted: a regular expression without them)")
+    if _NOT_RE2.search(value):
+        raise ValueError(
+            f'"{value}" is no regular expression of Prometheus, which looks neither ahead nor behind (accepted: like 5..)'
+        )
     try:
         re.compile(value.removeprefix("!"))
     except re.error as problem:
         raise ValueError(f'"{value}" is no regular expression: {problem} (accepted: like 5..)') from None
     return value
 
+
+_NOT_RE2 = re.compile(r"\(\?(?!i\)|s\)|m\)|[ims]+:|:|P<)|[*+?}]\+")
+"""What Python has and RE2 has not: looking around, backreferences by name, possessive quantifiers."""
 
 Matcher = Annotated[str, AfterValidator(_matcher), Field(examples=["5.."])]
 """A regular expression that a label's whole value matches; `!` before it: does not match."""

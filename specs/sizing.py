@@ -86,7 +86,9 @@ def _loki(context: Context, wanted: Demand, workload: Workload) -> Workload:
     )
     share = wanted.log_bytes / 1e6 * _part(workload.replicas)
     stored = loki_bytes(context, wanted, workload.replicas)
-    kept = volume(stored * 1.25, size_bytes(workload.volume.size)) if workload.volume else None
+    # What has the index has no lines.
+    lines = workload.volume and workload.name != "loki-backend"
+    kept = volume(stored * 1.25, size_bytes(workload.volume.size)) if lines and workload.volume else None
     return _with(
         workload,
         memory=memory(256 * MIB + share * gibibytes * GIB, 512 * MIB),

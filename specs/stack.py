@@ -22,6 +22,7 @@ from specs import (
     inbox,
     jaeger,
     links,
+    log_files,
     loki,
     objectives,
     outputs,
@@ -243,6 +244,7 @@ def build(settings: Settings, *, file: str, absent: Iterable[str] = ()) -> Stack
     versions.check(settings, file=file)
     systems = system.load(settings, file=file)
     settings = settings.model_copy(update={"log_files": (*settings.log_files, *system.log_files(systems))})
+    log_files.refuse(settings, file=file)
     context = Context(settings=settings, addresses=addresses(settings), file=file, scale=scale.of(settings, file=file))
     exporting = _exporters(context, systems)
     left_out: list[str] = [*agent.left_out(context), *jaeger.left_out(context)]

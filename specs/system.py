@@ -16,7 +16,7 @@ from specs.exporters.nginx import NginxTarget
 from specs.exporters.node import NodeTarget
 from specs.exporters.postgres import PostgresTarget
 from specs.exporters.redis import RedisTarget
-from specs.model import Address, Model, Name, SettingsError, parse
+from specs.model import Address, HttpPath, Model, Name, SettingsError, parse
 from specs.monitoring import ENVIRONMENT, THRESHOLD, Alert, RecordingRule, RuleGroup, ScrapeJob, Target, number
 from specs.named_signals import signals
 from specs.part import APP, Context
@@ -54,7 +54,7 @@ class PodTargets(Model):
     """Labels that they all have, and no others."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """Where they tell their metrics."""
-    path: Annotated[str | None, Field(pattern=r"^/[A-Za-z0-9._~:/@!&'()*+,;=-]*$")] = None
+    path: HttpPath | None = None
     """None: as the profile has it."""
 
 

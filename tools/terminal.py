@@ -34,7 +34,7 @@ def blame(line: str) -> None:
 
 
 def plainly(command: Callable[P, R], *, status: int = 1) -> Callable[P, R]:
-    """A user's mistake is a sentence and an exit status, never a traceback."""
+    """A user's mistake, or a file that cannot be had, is a sentence and an exit status, never a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -42,6 +42,12 @@ def plainly(command: Callable[P, R], *, status: int = 1) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (SettingsError, NativeError, ProcessError) as problem:
             blame(str(problem))
+            raise typer.Exit(status) from None
+        except BrokenPipeError:
+            # Whoever read along has gone, as in `… | head`: no mistake.
+            raise
+        except OSError as problem:
+            blame(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
             raise typer.Exit(status) from None
         except KeyboardInterrupt:
             errors.print("interrupted; what runs keeps running", style="yellow")

@@ -1,6 +1,6 @@
 """The process runtime: workloads as processes of this machine, kept by supervisor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,10 +49,10 @@ class RegistryFile(Resource, module="observability", name="RegistryFile"):
         super().__init__(FileProvider(), name, {"path": path, "text": text}, opts)
 
 
-def _version(workload: Workload) -> str:
+def _version(workload: Workload, find: Callable[[str], Path]) -> str:
     """What another version of the program would have otherwise: the path of a native program names its version, and
     of a module of ours the content of its file is it."""
-    path = str(executable(workload.program.binary))
+    path = str(find(workload.program.binary))
     module = find_spec(workload.args[1]) if workload.args[:1] == ("-m",) else None
     if module is None or module.origin is None:
         return path
@@ -88,8 +88,17 @@ def of(stack: Stack, secrets: Mapping[str, pulumi.Output[str]], home_name: str =
 class ProcessRuntime:
     """Processes below one home directory."""
 
-    def __init__(self, *, home: str, addresses: Addresses, secrets: Mapping[str, pulumi.Output[str]]) -> None:
+    def __init__(
+        self,
+        *,
+        home: str,
+        addresses: Addresses,
+        secrets: Mapping[str, pulumi.Output[str]],
+        find: Callable[[str], Path] = executable,
+    ) -> None:
+        """`find` gives the path of an executable by its name."""
         self.home = home
+        self._find = find
         self._addresses = addresses
         self._secrets = secrets
         self._supervisor = Supervisor("supervisor", home)
@@ -118,8 +127,8 @@ class ProcessRuntime:
         return {
             "home": self.home,
             "name": workload.name,
-            "command": [workload.program.binary, *workload.args, *([str(executable(behind))] if behind else [])],
-            "version": _version(workload),
+            "command": [workload.program.binary, *workload.args, *([str(self._find(behind))] if behind else [])],
+            "version": _version(workload, self._find),
             "environment": dict(workload.environment),
             "files": dict(workload.files),
             "secrets": {path: secret_file(ref, self._secrets) for path, ref in given.items()},

@@ -1,5 +1,8 @@
 """Texts that more than a program itself can read: environment, arguments, ConfigMaps, uploads that are open."""
 
+import base64
+import binascii
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,7 +24,7 @@ def texts(resource: Resource) -> Iterator[Text]:
     """Every such text of the resource."""
     found = _container(resource) if resource.type == CONTAINER else _pods(resource)
     if resource.type == CONFIG_MAP:
-        found = (Text(str(key), str(text)) for key, text in mapping(resource.at("data")).items())
+        found = _config_map(resource)
     elif resource.type == PROCESS:
         found = _process(resource)
     return (each for each in found if each.text != UNKNOWN)
@@ -75,6 +78,15 @@ def _pods(resource: Resource) -> Iterator[Text]:
                 yield Text(f"environment variable {name}", str(variable["value"]), name)
         words = [*items(container.get("command")), *items(container.get("args"))]
         yield Text("arguments", "\n".join(map(str, words)))
+
+
+def _config_map(resource: Resource) -> Iterator[Text]:
+    for key, text in mapping(resource.at("data")).items():
+        yield Text(str(key), str(text))
+    for key, encoded in mapping(resource.at("binaryData")).items():
+        # What is no text, a picture say, has no lines to look at.
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError, ValueError):
+            yield Text(str(key), base64.b64decode(str(encoded), validate=True).decode())
 
 
 def _process(resource: Resource) -> Iterator[Text]:

@@ -18,17 +18,21 @@ _LISTENS = re.compile(
 """A line of a configuration file that does."""
 _AUTH = (
     "nginx.ingress.kubernetes.io/auth-",
-    "traefik.ingress.kubernetes.io/router.middlewares",
     "haproxy.org/auth-",
     "haproxy-ingress.github.io/auth-",
     "alb.ingress.kubernetes.io/auth-type",
 )
 """How annotations that make an Ingress ask begin, by controller."""
+_MIDDLEWARES = "traefik.ingress.kubernetes.io/router.middlewares"
+_ASKING = re.compile(r"(?i)auth|oidc|sso|login")
+"""What the name of one of Traefik's middlewares has that asks: others compress, or redirect."""
 
 
 def _container(resource: Resource) -> Iterator[str]:
     if resource.at("networkMode") == "host":
         yield "shares the host's network, and listens on all its addresses"
+    if resource.at("publishAllPorts") is True:
+        yield "publishAllPorts publishes each port of its image on every address without a login"
     for port in maps(resource.at("ports")):
         ip = str(port.get("ip") or "0.0.0.0")  # noqa: S104 - what Docker takes for none
         if not _LOOPBACK.match(ip):
@@ -36,9 +40,11 @@ def _container(resource: Resource) -> Iterator[str]:
 
 
 def _process(resource: Resource) -> Iterator[str]:
-    for argument in map(str, items(resource.at("command"))):
-        if argument.startswith("-") and "listen" in argument and _EVERYWHERE.search(argument):
-            yield f"{argument.partition('=')[0]} listens on every address of this machine without a login"
+    words = [str(word) for word in items(resource.at("command"))]
+    for argument, following in zip(words, [*words[1:], ""], strict=True):
+        name, told, _ = argument.partition("=")
+        if name.startswith("-") and "listen" in name and _EVERYWHERE.search(argument if told else following):
+            yield f"{name} listens on every address of this machine without a login"
     for path, text in mapping(resource.at("files")).items():
         for line in _LISTENS.finditer(str(text)):
             yield f"{path}: {line['key']} listens on every address of this machine without a login"
@@ -78,10 +84,12 @@ def _ingress(resource: Resource, with_login: frozenset[str]) -> Iterator[str]:
         yield "no TLS: logins and what is shown travel in the clear"
     for rule in maps(resource.at("spec.rules")) if secured else ():
         host = str(rule.get("host") or "")
-        if host not in secured:
+        # A wildcard stands for one label.
+        if not {host, f"*.{host.partition('.')[2]}"} & secured:
             yield f"host {host or '*'} has no TLS"
     annotations = mapping(resource.at("metadata.annotations"))
-    if not any(str(key).startswith(_AUTH) for key in annotations):
+    middlewares = str(annotations.get(_MIDDLEWARES, ""))
+    if not (any(str(key).startswith(_AUTH) for key in annotations) or _ASKING.search(middlewares)):
         for name in sorted({*_backends(resource)} - with_login):
             yield f"leads to {name}, which has no login, and asks for none itself"
 

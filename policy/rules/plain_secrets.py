@@ -10,12 +10,21 @@ from .exposed import files, texts
 from .model import Config, Resource, Rule
 
 _WORDS = (
-    r"(?:password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|credentials?|dsn|routing_?key)s?"
+    r"(?:password|passwd|passphrase|secret|token|credential|dsn"
+    r"|(?:api|access|private|routing|secret|encryption|signing)[_-]?key)s?"
 )
 _NAME = re.compile(rf"(?i){_WORDS}$")
 """Last words of names of secrets; names of files with them, of headers and so on, end otherwise."""
-SAID = re.compile(rf"""(?i)^[\s-]*["']?(?P<name>[\w.-]*?{_WORDS})["']?\s*[:=]\s*(?P<value>.+?)\s*,?$""", re.MULTILINE)
+_SAID = re.compile(rf"""(?i)^[\s-]*["']?(?P<name>[\w.-]*?{_WORDS})["']?\s*[:=]\s*(?P<value>.+?)\s*,?$""", re.MULTILINE)
 """A line of a file that says one."""
+_INLINE = re.compile(
+    rf"""(?i)(?:^|[{{,])[\s-]*["']?(?P<name>[\w.-]*?{_WORDS})["']?\s*:\s*"""
+    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,{}\[\]"']+)\s*(?=[,}])""",
+    re.MULTILINE,
+)
+"""One of several things that a line of JSON, or of YAML in braces, says."""
+_ARGUMENT = re.compile(r"^--?(?P<name>[\w.-]+)(?:=|\n(?!-))(?P<value>\S+)$", re.MULTILINE)
+"""An argument with its value, in one word or two."""
 _PLACE = re.compile(
     r"^(?:[/.~<$({%]|file:|\.\./|\$__|env:|vault:|true$|false$|null$|none$|[\d.]+(?:[smhdwy]|[KMG]i?)?$)"
 )
@@ -28,6 +37,10 @@ _KNOWN = (
     (re.compile(r"\bxox[abpr]-[A-Za-z0-9-]{10,}"), "a token of Slack"),
     (re.compile(r"hooks\.slack\.com/services/T\w+/B\w+/\w{10,}"), "a webhook of Slack"),
     (re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"), "a JSON web token"),
+    (
+        re.compile(r"(?i)\bauthorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)(?:\s|%20)+[\w.~+/=-]{16,}"),
+        "a header with a token",
+    ),
     (re.compile(r"://[^\s/:@\"'<>${}]*:[^\s/@\"'<>${}]{3,}@"), "a URL with a password"),
 )
 _LEAST = 8
@@ -55,10 +68,17 @@ def bare(value: str) -> str:
     return value.strip().strip("\"'")
 
 
+def said(text: str) -> Iterator[tuple[str, str]]:
+    """Each name of a secret in the lines of `text`, and what it is said to be, without quotes."""
+    for pattern in (_SAID, _INLINE):
+        for found in pattern.finditer(text):
+            yield found["name"], bare(found["value"])
+
+
 def _literal(value: str) -> bool:
     """Whether `value` is what it says, and not a path, a placeholder, a switch or a word."""
     text = bare(value)
-    return len(text) >= _LEAST and " " not in text and _PLACE.match(text) is None
+    return len(text) >= _LEAST and len(text.split()) == 1 and _PLACE.match(text) is None
 
 
 @lru_cache(maxsize=4096)
@@ -70,19 +90,33 @@ def _known(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _said(text: str) -> tuple[str, ...]:
     """Names that the lines of `text` say a secret by."""
-    return tuple(dict.fromkeys(line["name"] for line in SAID.finditer(text) if _literal(line["value"])))
+    return tuple(dict.fromkeys(name for name, value in said(text) if _literal(value)))
+
+
+@lru_cache(maxsize=4096)
+def _argued(text: str) -> tuple[str, ...]:
+    """Names of those arguments that have one as their value."""
+    return tuple(
+        found["name"]
+        for found in _ARGUMENT.finditer(text)
+        if (_NAME.search(found["name"]) and _literal(found["value"])) or random_looking(found["value"])
+    )
 
 
 def _check(resource: Resource, _: Config) -> Iterator[str]:
     for text in texts(resource):
         for what in _known(text.text):
             yield f"{text.where} holds {what}"
+        for name in _argued(text.text) if text.where == "arguments" else ():
+            yield f"{text.where}: {name} holds what is, or looks like, a secret"
         named = text.variable and _NAME.search(text.variable) and _literal(text.text)
         if named or (text.variable and random_looking(text.text)):
             yield f"{text.where} holds what is, or looks like, a secret"
         elif text.text and text.text in resource.secrets:
             yield f"{text.where} holds a secret of the stack"
     for file in files(resource):
+        if _NAME.search(file.where) and _literal(file.text):
+            yield f"{file.where} holds what is, or looks like, a secret"
         for name in _said(file.text):
             yield f"{file.where}: {name} holds what is, or looks like, a secret"
 

@@ -23,8 +23,23 @@ class _Matcher:
     def matches(self, labels: Mapping[str, str]) -> bool:
         found = labels.get(self.label, "")
         if self.how.endswith("~"):
-            return (re.fullmatch(self.value, found) is not None) == (self.how == "=~")
+            return self._fits(found) == (self.how == "=~")
         return (found == self.value) == (self.how == "=")
+
+    def _fits(self, found: str) -> bool:
+        try:
+            return re.fullmatch(self.value, found) is not None
+        except re.error:
+            # What only Go's expressions know fits nothing here.
+            return False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values that it names: one, or plain alternatives of an expression."""
+        if not self.how.endswith("~"):
+            return (self.value,)
+        plain = re.fullmatch(r"\^?(?:\((?:\?:)?)?([\w-]+(?:\|[\w-]+)*)\)?\$?", self.value)
+        return tuple(plain[1].split("|")) if plain else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +113,7 @@ class Routing:
         found: dict[str, set[str]] = {}
         for route in self.root.every():
             for matcher in route.matchers:
-                if matcher.how == "=":
-                    found.setdefault(matcher.label, set()).add(matcher.value)
+                found.setdefault(matcher.label, set()).update(filter(None, matcher.values))
         return {label: tuple(sorted(values)) for label, values in found.items()}
 
     def untold(self, labels: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .exposed import restricted, texts
 from .model import CONTAINER, SECRET, UNKNOWN, Config, Resource, Rule, Violation, mapping, maps
-from .plain_secrets import SAID, bare
+from .plain_secrets import said
 
 _LEAST = 8
 """Shorter values occur by chance."""
@@ -30,8 +30,8 @@ def _secrets(resource: Resource) -> Iterator[str]:
 def _parts(text: str) -> Iterator[str]:
     """The secret itself, where `text` is a file around it."""
     yield text.strip()
-    for line in SAID.finditer(text):
-        yield bare(line["value"])
+    for _, value in said(text):
+        yield value
 
 
 def _check(resources: Sequence[Resource], _: Config) -> Iterator[Violation]:

@@ -200,14 +200,31 @@ def test_what_changes_a_stack_is_one_at_a_time() -> None:
     assert up["concurrency"] == {"group": "up-${{ inputs.stack }}", "cancel-in-progress": False}
     assert up["environment"] == "${{ inputs.stack }}"
     assert [step["run"] for step in up["steps"] if "run" in step] == [
+        'make policy STACK="$STACK"',
         'make up STACK="$STACK"',
         'make doctor STACK="$STACK"',
     ]
     assert [deploy[name]["needs"] for name in ("dev", "prod")] == ["checks", "dev"]
     assert (gitlab[".up"]["resource_group"], gitlab[".up"]["interruptible"]) == ("$STACK", False)
+    assert gitlab[".up"]["script"] == [step["run"] for step in up["steps"] if "run" in step]
     assert [rule.get("when") for rule in gitlab["up prod"]["rules"]] == ["manual"]
     updating = [where for where, text in _lines() if re.search(r"\bmake up\b|pulumi up|refresh --yes", text)]
     assert updating == [".github/workflows/up.yml up", ".gitlab-ci.yml .up"]
+
+
+def test_a_requests_code_is_not_where_stacks_are_changed() -> None:
+    """Proves that no runner that deploys previews what a pull request says, and that each stack that `PREVIEWS` may
+    name has a preview of its own on GitLab."""
+    texts = [str(job["runs-on"]) for path, _, job in _jobs() if path.name == "preview.yml"]
+    previews = {name: job for name, job in _gitlab_jobs().items() if name.startswith("preview ")}
+    texts += [str(job.get("tags", "")) for job in previews.values()]
+
+    assert [text for text in texts if re.search(r"(?:DEV|PROD)_RUNNER", text)] == []
+    assert {name.removeprefix("preview ") for name in previews} == {"local", "dev", "prod"}
+    for name, job in previews.items():
+        [rule] = job["rules"]
+        assert f'$PREVIEWS =~ /"{name.removeprefix("preview ")}"/' in rule["if"]
+        assert job["variables"]["STACK"] == name.removeprefix("preview ")
 
 
 def test_every_job_ends() -> None:

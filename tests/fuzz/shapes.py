@@ -10,7 +10,23 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 Schema = Mapping[str, Any]
 
 AWKWARD: tuple[Any, ...] = (
-    *("", " ", "a b", "a\nb", "a\tb", "\x00", "\x1b[31m", "ü", "日本", "\u202eabc", "e\u0301", "٣s", "٣", "1e400"),
+    *(
+        "",
+        " ",
+        "a b",
+        "a\nb",
+        "a\tb",
+        "\x00",
+        "\x1b[31m",
+        "ü",
+        "日本",
+        "\u202eabc",
+        "e\u0301",
+        "\ud83d",
+        "٣s",
+        "٣",
+        "1e400",
+    ),
     *("'", '"', "\\", "`", "{{ .x }}", "{{", "${HOME}", "$1", "%s", "{x}", "a: b", "- x", "#c", "&a", "*a", "!x", "|"),
     *(
         "null",

@@ -1,5 +1,6 @@
 """What made stack files and profiles have found: each is refused in a clear line, or is as good as any other."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from specs.exporters import discover
 from specs.model import PATTERNS, SettingsError, parse
 from specs.profile import Profile, read
-from specs.settings import KEY, Settings
+from specs.settings import KEY, Settings, in_order, read_yaml
 from specs.stack import build
 from specs.system import SystemSettings
 from tests.specs.support import BASE, EVERY_RECEIVER, FILE, complaint, stack
@@ -22,6 +23,8 @@ TAGS = "(accepted: letters, digits, _ . + and -, like v3.14.0)"
 FILES = "(accepted: an absolute path, which may have * and ?, without $)"
 SIZES = "(accepted: a number with Mi, Gi or Ti, at least 1Mi, like 20Gi)"
 ZONES = "(accepted: like Europe/Berlin or UTC)"
+LABELS = "text, with {{ $labels.x }} for a label, {{ $value | humanize }} for the value"
+BRACES = f"that are no label or value (accepted: {LABELS})"
 URLS = "(accepted: http://host/… or https://host/…)"
 DOCKER: Mapping[str, Any] = {"runtime": "docker", "alerting": EVERY_RECEIVER}
 
@@ -69,6 +72,74 @@ def _log(path: str) -> dict[str, Any]:
 def test_settings(changes: dict[str, Any], line: str) -> None:
     """Proves that what no program would take, or would take for something else, is refused here, in one line."""
     assert complaint(**changes) == f"{FILE}: {KEY}.{line}"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exporters": {"redis": {"targets": [{"address": "redis://:hunter2@db:6379"}]}}},
+        {"links": {"runbooks": "https://u:hunter2/x@host"}},
+        {"alerting": {"receivers": {"mail": {"email": {"smarthost": "u:hunter2@mail:25"}}}}},
+        {"runtime": "docker", "docker": {"registry": "bob:hunter2@reg.example.com"}},
+    ],
+)
+def test_no_error_repeats_a_password(changes: dict[str, Any]) -> None:
+    """Proves that a password that stands where none may is not shown on a terminal or in a log."""
+    assert "hunter2" not in complaint(**changes)
+
+
+@pytest.mark.parametrize(
+    ("scalar", "words"),
+    [
+        *((text, "a value that is no date or number") for text in ("2026-02-30", "0x_", "!!int a", "!!bool maybe")),
+        ("9" * 5000, "a value that is no date or number"),
+        ("[" * 5000, "nested too deep"),
+        ('"\\ud83d"', "half of a character"),
+    ],
+)
+def test_yaml_that_cannot_be_read(scalar: str, words: str, tmp_path: Path) -> None:
+    """Proves that what looks like a value and is none is a line, and no traceback."""
+    file = tmp_path / "Pulumi.made.yaml"
+    file.write_text(f"config:\n  a: {scalar}\n", encoding="utf-8")
+
+    with pytest.raises(SettingsError, match=words) as refused:
+        read_yaml(file)
+
+    assert str(refused.value).startswith("Pulumi.made.yaml:")
+    assert "\n" not in str(refused.value)
+
+
+def test_characters_in_halves(tmp_path: Path) -> None:
+    """Proves that a character as JSON's escapes write it is that character."""
+    file = tmp_path / "Pulumi.made.yaml"
+    file.write_text(json.dumps({"title": "on fire 🔥"}), encoding="utf-8")
+
+    assert read_yaml(file) == {"title": "on fire 🔥"}
+
+
+@pytest.mark.parametrize(("runtime", "own"), [("process", "stack"), ("kubernetes", "pods")])
+def test_log_files_do_not_take_the_place_of_others(runtime: str, own: str) -> None:
+    """Proves that a name that the stack's own log lines have is refused: nobody would read them any more."""
+    files = [{"name": own, "app": "shop", "include": ["/var/log/x"]}]
+    told = {"alerting": EVERY_RECEIVER} if runtime == "kubernetes" else {}
+
+    assert f'log_files: "{own}" is the name of other log lines already' in complaint(
+        runtime=runtime, log_files=files, **told
+    )
+
+
+def test_order_of_keys_does_not_matter() -> None:
+    """Proves that the same settings in another order are the same files: a plugin gets its keys in any."""
+    several: dict[str, dict[str, Any]] = {
+        "systems": {"wwmaa": {}, "roadtrip": {}},
+        "exporters": {"node": {}, "blackbox": {}},
+    }
+    given: dict[str, Any] = {**BASE, **several}
+    shuffled = {key: dict(reversed(value.items())) for key, value in reversed(several.items())} | BASE
+    made = [build(parse(Settings, in_order(each), file=FILE, key=KEY), file=FILE) for each in (given, shuffled)]
+
+    assert list(made[0].workload("prometheus").files.items()) == list(made[1].workload("prometheus").files.items())
+    assert made[0].workload("alertmanager").files == made[1].workload("alertmanager").files
 
 
 @pytest.mark.parametrize("profile", ["a\x00b", "a" * 5000], ids=["with a nought", "endless"])
@@ -121,7 +192,23 @@ def _signal(**more: object) -> dict[str, Any]:
         ),
         (
             _signal(title="{{ .X"),
-            'signals.x.title: "{{ .X" has braces that do not match (accepted: text, with {{ $labels.x }} for a label)',
+            f'signals.x.title: "{{{{ .X" has braces {BRACES}',
+        ),
+        (_signal(title="on {{ hostname }}"), f'signals.x.title: "on {{{{ hostname }}}}" has braces {BRACES}'),
+        (_signal(title="}} {{"), f'signals.x.title: "}}}} {{{{" has braces {BRACES}'),
+        (
+            _signal(where={"a": "(?!c).*"}),
+            (
+                'signals.x.where.a: "(?!c).*" is no regular expression of Prometheus, which looks neither ahead nor'
+                " behind (accepted: like 5..)"
+            ),
+        ),
+        (
+            {"services": {"web": {"metrics": "/metrics?format=prometheus"}}},
+            (
+                'services.web.metrics: "/metrics?format=prometheus" is not accepted here (accepted: a path that begins'
+                " with /, of the letters that paths of URLs have)"
+            ),
         ),
         (
             {"dashboards": [{"title": "A", "uid": "home", "panels": [{"title": "x", "kind": "alerts"}]}]},

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from processes.place import executable
 from specs.discovery import AUTHORITY, TOKEN
 from specs.model import SettingsError, parse
+from specs.monitoring import to_json
 from specs.profile import read
 from specs.settings import KEY, Settings, load
 from specs.stack import Stack, build
@@ -97,9 +98,9 @@ def _readable(stack: Stack) -> None:
                     tomllib.loads(text)
                 case _:
                     pass
-    json.dumps(render.inventory(stack), allow_nan=False)
+    to_json(render.inventory(stack))
     for board in stack.dashboards.values():
-        json.dumps(board, allow_nan=False)
+        to_json(board)
 
 
 def _tried(value: object) -> Stack | None:

@@ -6,18 +6,22 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from processes.home import Home
 from specs.model import SettingsError
+from specs.settings import KEY
 from tools import paths
 from tools.gameday import ground
-from tools.gameday.day import ALERTS, Finding
-from tools.gameday.incidents import INCIDENTS, Incident, chosen
+from tools.gameday.day import ALERTS, Finding, play
+from tools.gameday.incidents import INCIDENTS, Happens, Incident, Wishes, chosen
 from tools.gameday.report import document, machine, verdict
 
 _SECONDS = 420
@@ -111,6 +115,7 @@ def _directory(process: psutil.Process) -> str:
     [
         (("--incidents", "mistaken"), "INCIDENTS=mistaken: no such incident (accepted: errors, slow-app, "),
         (("--flood-seconds", "0"), "FLOOD=0: not a length (accepted: 1 to 600 seconds)"),
+        (("--report", "/etc"), "REPORT=/etc: a directory (accepted: a file)"),
         (("--report", "/nowhere/latest.md"), "REPORT=/nowhere/latest.md: there is no directory /nowhere (accepted: "),
         (("--stack", "nope"), "Pulumi.nope.yaml: no such stack (accepted: "),
     ],
@@ -137,6 +142,112 @@ def test_a_missed_incident_is_said_and_counts() -> None:
     assert "- errors: also told: ServiceDown." in page
     assert "- slow-app: fine." in page
     assert json.loads(machine(found, "local"))["missed"] == ["errors"]
+
+
+def test_what_could_not_be_staged_did_not_happen() -> None:
+    """Proves that an incident that was never brought about is neither noticed nor missed."""
+    found = [Finding(incident=INCIDENTS[0], after=None, waits=0, told=(), besides=(), notes=(), happened=False)]
+    assert verdict(found) == "0 of 1 incidents were noticed; did not happen: errors"
+    assert "| errors | ApplicationErrors | did not happen |  |  |" in document(found, "local", "2026-01-02")
+    assert json.loads(machine(found, "local"))["missed"] == []
+
+
+def _incident(happens: Happens) -> Incident:
+    return Incident(name="x", says="x", alert="ServiceDown", happens=happens, within=30)
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ground.Ground:
+    """A ground on which nothing runs, for `play`."""
+    made = ground.Ground(ground.stack("local", at_once=True, alerts=ALERTS), Home(tmp_path / "home"))
+
+    def notifications(_: ground.Ground) -> list[dict[str, Any]]:
+        return []
+
+    def of_the_day(*_: object) -> AbstractContextManager[ground.Ground]:
+        return nullcontext(made)
+
+    monkeypatch.setattr(ground.Ground, "notifications", notifications)
+    monkeypatch.setattr(ground, "ground", of_the_day)
+    return made
+
+
+def test_an_interrupted_day_ends_what_happens(
+    bare: ground.Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that after Ctrl-C what incidents started has ended when the day returns, and nothing is started anew."""
+    began, left = threading.Event(), threading.Event()
+
+    @contextmanager
+    def happens(*_: object) -> Generator[None]:
+        try:
+            began.set()
+            yield
+        finally:
+            left.set()
+
+    join = threading.Thread.join
+
+    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
+        if timeout is None:
+            assert began.wait(10)
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        play("local", tmp_path, [_incident(happens)], Wishes(), lambda _: None)
+    assert left.is_set()
+    bare.start("prometheus")
+    with pytest.raises(OSError, match="the game day has ended"), bare.app("shop"):
+        pass
+
+
+@pytest.mark.usefixtures("bare")
+def test_an_incident_that_fails_to_start_is_told_as_that(tmp_path: Path) -> None:
+    """Proves that a program that does not start is no missed alert."""
+
+    @contextmanager
+    def happens(*_: object) -> Generator[None]:
+        raise OSError("no such program")
+        yield
+
+    (found,) = play("local", tmp_path, [_incident(happens)], Wishes(), lambda _: None)
+    assert (found.happened, found.noticed, found.missed) == (False, False, False)
+    assert found.notes == ("it did not happen: no such program",)
+
+
+def test_alerts_are_as_the_stack_declares_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that the stack's grouping and overrides hold, narrow ones too, and that on the day none of them waits."""
+    value: dict[str, Any] = {
+        "environment": "test",
+        "cluster": "c",
+        "runtime": "process",
+        "systems": {"wwmaa": {}, "roadtrip": {}},
+        "alerting": {
+            "grouping": {"wait": "2m"},
+            "overrides": {
+                "wwmaa/VerySlowQueries": {"for": "3m"},
+                "ServiceDown@critical": {"for": "4m"},
+                "roadtrip/ServiceDown": {"for": "5m"},
+                "HostRebooted": {"disabled": True},
+            },
+        },
+    }
+    file = tmp_path / "Pulumi.test.yaml"
+    file.write_text(json.dumps({"config": {KEY: value}}), encoding="utf-8")
+
+    def stack_file(_: str) -> Path:
+        return file
+
+    monkeypatch.setattr(paths, "stack_file", stack_file)
+    made = ground.settings("test", at_once=False, alerts=ALERTS)["alerting"]
+    assert made["grouping"] == {"wait": "2m"}
+    assert made["overrides"] == {"wwmaa/VerySlowQueries": {"for": "3m"}, "ServiceDown@critical": {"for": "4m"}}
+    made = ground.settings("test", at_once=True, alerts=ALERTS)["alerting"]
+    assert made["grouping"]["wait"] == "0s"
+    assert {each["for"] for each in made["overrides"].values()} == {"0s"}
+    assert {"wwmaa/VerySlowQueries", "ServiceDown@critical", *ALERTS} == set(made["overrides"])
 
 
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])

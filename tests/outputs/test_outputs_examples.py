@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,6 +163,22 @@ def test_cluster_without_a_token_is_no_error() -> None:
     assert "shop-deployment" not in json.loads(done.stdout.splitlines()[-1])
 
 
+def test_an_app_may_be_marked_twice(tmp_path: Path) -> None:
+    """Proves that a program that deploys two services of an app marks each, by a name of its own."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pulumi\nfrom observability_outputs import Stack\n"
+        "stack = Stack.of(pulumi.StackReference('organization/observability/dev'))\n"
+        "stack.annotate('web', app='shop', version='1')\n"
+        "stack.annotate('worker', app='shop', version='1', name='shop-worker-deployment')\n",
+        encoding="utf-8",
+    )
+    done = _run(str(program), outputs("dev"))
+
+    assert done.returncode == 0, done.stderr
+    assert {"shop-deployment", "shop-worker-deployment"} <= json.loads(done.stdout.splitlines()[-1]).keys()
+
+
 @pytest.mark.parametrize("example", ["deploy-docker", "deploy-kubernetes"])
 def test_another_major_version_is_one_line(example: str) -> None:
     """Proves that a program beside a stack of another major version ends with a line that says what to install."""
@@ -175,12 +192,16 @@ def test_another_major_version_is_one_line(example: str) -> None:
 
 
 def test_the_workflow_is_careful() -> None:
-    """Proves that the workflow's actions are pinned by commit, that it may only read, and that no secret is in a
-    command."""
+    """Proves that the workflow's actions are pinned by commit, that it may only read, that it says all that the program
+    wants to know, and that no secret is in a command."""
     file = ROOT / "examples/deploy-kubernetes/.github/workflows/deploy.yml"
     workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
     [job] = workflow["jobs"].values()
+    [deployed] = [step["with"] for step in job["steps"] if step.get("with", {}).get("command") == "up"]
+    project = yaml.safe_load((ROOT / "examples/deploy-kubernetes/Pulumi.yaml").read_text(encoding="utf-8"))
+    wanted = {key for key, item in project["config"].items() if "default" not in item}
 
+    assert wanted <= json.loads(deployed["config-map"]).keys()
     assert workflow["permissions"] == {"contents": "read"}
     for step in job["steps"]:
         commit = step.get("uses", "@" + "0" * 40).partition("@")[2]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.sdk.resources import OTELResourceDetector
 
@@ -84,6 +85,9 @@ def test_pods_say_what_prometheus_asks() -> None:
         "app.kubernetes.io/version": "1.4.2",
         "observability/client": "true",
     }
+    assert prod.pod_labels("web", app="shop", version="1.4.2+build.7")["app.kubernetes.io/version"] == "1.4.2_build.7"
+    assert prod.pod_labels("web", app="shop", version=f"{'1' * 62}+x")["app.kubernetes.io/version"] == "1" * 62
+    assert "app.kubernetes.io/version" not in prod.pod_labels("web", app="shop", version="+")
     assert prod.log_labels("web", app="shop") == {"app": "shop", "service_name": "web", "environment": "prod"}
 
 
@@ -94,7 +98,7 @@ def test_files_stand_where_the_stack_reads_them() -> None:
     assert local.log_file("web", app="shop") == f"{HOME}/registry/logs/shop/web.json"
     assert dev.log_file("web", app="shop", form="text") == "logs/shop/web.log"
     assert local.scrape_file("127.0.0.1:8000", service="web", app="shop") == (
-        f"{HOME}/registry/scrape/shop.json",
+        f"{HOME}/registry/scrape/shop.web.json",
         [{"targets": ["127.0.0.1:8000"], "labels": {"environment": "local", "app": "shop", "service": "web"}}],
     )
 
@@ -142,6 +146,28 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "service: 'Web 1' is not a name (accepted: at most 63 lowercase letters",
     ),
     "an app": (lambda: Stack.of(outputs("prod")).pod_labels("web", app="shop/"), "app: 'shop/' is not a name"),
+    "no version": (
+        lambda: Stack.of(outputs("prod")).annotation_tags(app="shop", version=""),
+        "version: empty (accepted: the version that is deployed, like 1.4.2)",
+    ),
+    "a secret that is not shown": (
+        lambda: Stack.of({**outputs("dev"), "sentry_env": {"SENTRY_DSN": "[secret]"}}).sentry_env(app="shop"),
+        "outputs.sentry_env.SENTRY_DSN: a secret that is not shown (accepted: pulumi stack output --json --show-secr",
+    ),
+    "outputs that are not shown": (
+        lambda: Stack.of({**outputs("dev"), "sentry_env": "[secret]"}).sentry_env(app="shop"),
+        "outputs.sentry_env: a secret that is not shown",
+    ),
+    "a token that is not shown": (
+        lambda: Stack.of(
+            {**outputs("prod"), "grafana": {"annotations": {"url": "http://127.0.0.1:1", "token": "[secret]"}}}
+        ).annotate("t", app="shop", version="1"),
+        "outputs.grafana.annotations.token: a secret that is not shown",
+    ),
+    "no mapping": (
+        lambda: Stack.of({**outputs("dev"), "otel_env": ["A=b"]}).otel_env("web", app="shop"),
+        "outputs.otel_env: list (accepted: a mapping of names to texts)",
+    ),
     "a port": (
         lambda: Stack.of(outputs("prod")).scrape_annotations(0, service="web", app="shop"),
         "port: 0 is not a port (accepted: 1 to 65535)",
@@ -206,6 +232,25 @@ def test_a_busy_grafana_is_asked_again(server: Grafana) -> None:
     with pytest.raises(OutputsError, match=r"403: the token may not annotate \(accepted: .* role Editor\)$"):
         post(server.url, CANARY, "t", [], pause=0)
     assert len(server.answers) == 1
+
+
+def test_a_mark_that_may_be_there_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that a request that Grafana may have taken is sent once, and one that never reached it again."""
+    tried: list[httpx.HTTPError] = []
+
+    def failing(error: httpx.HTTPError) -> Callable[..., httpx.Response]:
+        def request(*_: object, **__: object) -> httpx.Response:
+            tried.append(error)
+            raise error
+
+        return request
+
+    for error, times in ((httpx.ReadTimeout("late"), 1), (httpx.ConnectError("nobody"), 3)):
+        tried.clear()
+        monkeypatch.setattr(httpx, "post", failing(error))
+        with pytest.raises(OutputsError, match=f"no answer: {type(error).__name__}"):
+            post("http://127.0.0.1:1", CANARY, "t", [], pause=0)
+        assert len(tried) == times
 
 
 @pytest.mark.parametrize("answer", ["", "[]", '{"message": "ok"}', '{"id": null}'])

@@ -1,11 +1,16 @@
 """`make policy`."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from specs.stack import Stack
+from tests.deployment import ROOT
 from tests.policy.shipped import Resources, shipped, stack
 from tools import stacks
 from tools.cli import app
@@ -38,7 +43,7 @@ def test_a_stack_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_to_all(name: str) -> Stack:
         return stack(name, {"bind": "0.0.0.0"})  # noqa: S104 - that is the point
 
-    monkeypatch.setattr(stacks, "runnable", open_to_all)
+    monkeypatch.setattr(stacks, "declared", open_to_all)
     line = "Process prometheus: --web.listen-address listens on every address of this machine without a login"
     advisory, shown, _ = _asked("--stack=local")
     mandatory, document, wrong = _asked("--stack=local", "--level=mandatory", "--json")
@@ -51,6 +56,19 @@ def test_a_stack_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     [violation] = [each for each in found["violations"] if f"{each['resource']}: {each['message']}" == line]
     assert violation["rule"] == "no-public-bind"
     assert violation["urn"].endswith("::prometheus")
+
+
+def test_no_program_has_to_be_installed(tmp_path: Path) -> None:
+    """Proves that a stack of processes is judged whole on a machine that has none of its programs, as in a job."""
+    environment = {key: text for key, text in os.environ.items() if not key.startswith(("OBSERVABILITY", "XDG_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.cli", "policy", "--stack=local", "--level=mandatory", "--json"],
+        cwd=ROOT, env={**environment, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PATH": "/nowhere"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["resources"] > 10
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def _deployed(kind: str, name: str, **inputs: Any) -> Resources:
     return changed(shipped("prod"), kind, name, **inputs)
 
 
-def _config(text: str) -> Resources:
+def _config(text: str, name: str = "extra.yml") -> Resources:
     return (
         *shipped("prod"),
         Resource(
@@ -73,7 +73,7 @@ def _config(text: str) -> Resources:
             name="extra",
             props={
                 "metadata": {"labels": next(each.labels for each in shipped("prod") if each.kind == "ConfigMap")},
-                "data": {"extra.yml": text},
+                "data": {name: text},
             },
         ),
     )
@@ -105,6 +105,18 @@ BROKEN: dict[str, tuple[Callable[[], Resources], str, str]] = {
         lambda: resources(stack("local", {"bind": "0.0.0.0"})),  # noqa: S104 - that is the point
         "no-public-bind",
         "Process prometheus: --web.listen-address listens on every address of this machine without a login",
+    ),
+    "an address in a word of its own": (
+        lambda: changed(
+            shipped("local"), "Process", "prometheus", command=["prometheus", "--web.listen-address", ":9090"]
+        ),
+        "no-public-bind",
+        "Process prometheus: --web.listen-address listens on every address",
+    ),
+    "all ports of an image": (
+        lambda: _of_docker(publishAllPorts=True),
+        "no-public-bind",
+        "publishAllPorts publishes each port",
     ),
     "a load balancer": (
         lambda: _deployed("Service", "prometheus", spec__type="LoadBalancer"),
@@ -138,6 +150,11 @@ BROKEN: dict[str, tuple[Callable[[], Resources], str, str]] = {
         "no-public-bind",
         "leads to prometheus, which has no login, and asks for none itself",
     ),
+    "a middleware that asks nobody": (
+        lambda: _guarded("default-compress@kubernetescrd"),
+        "no-public-bind",
+        "leads to prometheus, which has no login, and asks for none itself",
+    ),
     "no limit on Docker": (lambda: _of_docker(memory=None), "resource-limits", "no limit for memory"),
     "no limit in a pod": (
         lambda: _deployed("Deployment", "blackbox-exporter", **{f"{POD}__resources__limits": {}}),
@@ -165,6 +182,56 @@ BROKEN: dict[str, tuple[Callable[[], Resources], str, str]] = {
         lambda: _config("remote:\n  basic_auth:\n    password: correcthorse\n"),
         "no-plain-secrets",
         "extra.yml: password holds",
+    ),
+    "a password that is all of a ConfigMap's value": (
+        lambda: _config("correcthorse\n", "password"),
+        "no-plain-secrets",
+        "ConfigMap extra: password holds what is, or looks like, a secret",
+    ),
+    "a password in JSON": (
+        lambda: _config('{"username":"me","password":"correcthorse"}'),
+        "no-plain-secrets",
+        "extra.yml: password holds",
+    ),
+    "a password in braces": (
+        lambda: _config("remote:\n  basic_auth: {username: me, password: correcthorse}\n"),
+        "no-plain-secrets",
+        "extra.yml: password holds",
+    ),
+    "a password in binaryData": (
+        lambda: changed(_config(""), "ConfigMap", "extra", binaryData={"x.yml": "cGFzc3dvcmQ6IGNvcnJlY3Rob3JzZQo="}),
+        "no-plain-secrets",
+        "x.yml: password holds",
+    ),
+    "a password in an argument": (
+        lambda: _of_docker(command=["--web.password=correcthorse"]),
+        "no-plain-secrets",
+        "arguments: web.password holds",
+    ),
+    "a password in an argument of two words": (
+        lambda: _of_docker(command=["--web.password", "correcthorse"]),
+        "no-plain-secrets",
+        "arguments: web.password holds",
+    ),
+    "a random argument": (
+        lambda: _of_docker(command=["--x=9fKq2LmZ8vTxW4cRbN7hYpJd"]),
+        "no-plain-secrets",
+        "arguments: x holds",
+    ),
+    "a secret key": (
+        lambda: _of_docker(envs=["GF_SECURITY_SECRET_KEY=correcthorse"]),
+        "no-plain-secrets",
+        "environment variable GF_SECURITY_SECRET_KEY holds",
+    ),
+    "an encryption key": (
+        lambda: _of_docker(envs=["ENCRYPTION_KEY=correcthorse"]),
+        "no-plain-secrets",
+        "environment variable ENCRYPTION_KEY holds",
+    ),
+    "a header with a token": (
+        lambda: _config("headers:\n  Authorization: Bearer 9fKq2LmZ8vTxW4cRbN7hYpJd\n"),
+        "no-plain-secrets",
+        "extra.yml holds a header with a token",
     ),
     "a key in a ConfigMap": (lambda: _config(f"# {KEY_OF_AWS}\n"), "no-plain-secrets", "holds an access key of AWS"),
     "a private key": (lambda: _config(PRIVATE), "no-plain-secrets", "holds a private key"),
@@ -250,6 +317,11 @@ BROKEN: dict[str, tuple[Callable[[], Resources], str, str]] = {
         "alerts",
         "(critical) tells nobody, app narra-forge",
     ),
+    "nobody is told of one service of several": (
+        lambda: _silenced("critical", 'service =~ "queue|search"'),
+        "alerts",
+        "(critical) tells nobody, app narra-forge, service queue",
+    ),
     "a receiver that is gone": (
         lambda: _without_receiver("pagerduty"),
         "alerts",
@@ -266,12 +338,21 @@ def _alertmanager(change: Callable[[dict[str, Any]], None]) -> Resources:
     return changed(shipped("prod"), "ConfigMap", "alertmanager-config", data=data)
 
 
-def _silenced(severity: str) -> Resources:
+def _guarded(middlewares: str) -> Resources:
+    """With Prometheus behind Traefik's middlewares."""
+    annotations = {"traefik.ingress.kubernetes.io/router.middlewares": middlewares}
+    declared = _deployed(
+        "Ingress", "grafana-ingress", spec__rules__0__http__paths__0__backend__service__name="prometheus"
+    )
+    return changed(declared, "Ingress", "grafana-ingress", metadata__annotations=annotations)
+
+
+def _silenced(severity: str, *more: str) -> Resources:
     """With a route of a system that tells nobody of a severity."""
 
     def change(content: dict[str, Any]) -> None:
         content["route"]["routes"].insert(
-            0, {"receiver": "dashboards", "matchers": ['app = "narra-forge"', f'severity = "{severity}"']}
+            0, {"receiver": "dashboards", "matchers": ['app = "narra-forge"', f'severity = "{severity}"', *more]}
         )
 
     return _alertmanager(change)
@@ -313,6 +394,26 @@ def test_what_is_not_known_yet_is_no_violation() -> None:
     unknown = changed(unknown, "Container", "alertmanager", uploads=UNKNOWN)
 
     assert _found(unknown) == {}
+
+
+def test_what_asks_and_what_is_covered_is_no_violation() -> None:
+    """Proves that a middleware that asks guards what has no login, and that a wildcard's certificate is one for each
+    host below it, and not for those further down."""
+
+    def secured(host: str) -> Resources:
+        return _deployed("Ingress", "grafana-ingress", spec__tls__0__hosts=[host])
+
+    assert _found(_guarded("default-forward-auth@kubernetescrd")) == {}
+    assert _found(secured("*.example.com")) == {}
+    assert _found(secured("*.com")).keys() == {"no-public-bind"}
+
+
+def test_an_expression_of_another_language_breaks_nothing() -> None:
+    """Proves that an expression which only Go reads fits nothing here."""
+    route = {"receiver": "b", "matchers": [r'app =~ "\\pL+"']}
+    read = routing({"route": {"receiver": "a", "routes": [route]}, "receivers": [{"name": "a"}, {"name": "b"}]})
+
+    assert [*read.root.receivers({"app": "x"})] == ["a"]
 
 
 def test_with_login_is_a_setting() -> None:

@@ -61,6 +61,16 @@ def _declared(args: Callable[[], StackArgs]) -> Recording:
             lambda: {"settings": _settings(), "secrets": _SECRETS, "parts": ["lokki"]},
             "observability: parts: lokki: no part of this stack (accepted: ",
         ),
+        (
+            lambda: {"settings": _settings(), "secrets": {"hook-url": cast("str", None)}},
+            "observability: secrets.hook-url: missing (accepted: ",
+        ),
+        (
+            lambda: {"settings": _settings(), "secrets": cast("Mapping[str, str]", None)},
+            "observability: secrets: NoneType (accepted: a mapping of keys to secret values)",
+        ),
+        (lambda: {"settings_file": cast("str", 5)}, "observability: settings_file: 5 (accepted: a path)"),
+        (lambda: {**_GIVEN, "parts": "loki"}, "observability: parts: 'loki' (accepted: a list of names"),
         (lambda: {**_GIVEN, "parts": ()}, "observability: parts: empty: no part"),
     ],
 )
@@ -118,6 +128,27 @@ def test_each_part_can_be_had_alone(part: str) -> None:
         if resource.type in {"kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet"}
     }
     assert placed == {part}
+
+
+def test_a_part_takes_nothing_of_others_along() -> None:
+    """Proves that a part alone needs no secret of the others, has no content of a Grafana that is not there, and only
+    its own way in."""
+    ingress = {
+        "hosts": {"grafana": "grafana.example.com", "loki": "loki.example.com"},
+        "controller": ["ingress-nginx"],
+        "users": {"secret": "page-users"},
+    }
+    cluster = _settings(kubernetes={"ingress": ingress})
+    users: dict[str, pulumi.Input[str]] = {"page-users": "me:hash"}
+    docker = _declared(lambda: {"settings": _settings(runtime="docker"), "parts": ["loki"]})
+    without = _declared(lambda: {"settings": cluster, "parts": ["jaeger"]})
+    within = _declared(lambda: {"settings": cluster, "parts": ["loki"], "secrets": users})
+
+    unwanted = ("GrafanaContent", ":Ready", ":GeneratedSecret")
+    for found in (docker, without, within):
+        assert [each.type for each in found.resources if each.type.endswith(unwanted)] == []
+    assert [each.name for each in without.resources if each.type.endswith(":Ingress")] == []
+    assert [each.name for each in within.resources if each.type.endswith(":Ingress")] == ["loki-ingress"]
 
 
 def test_the_pieces_can_be_put_together_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

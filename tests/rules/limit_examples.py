@@ -54,18 +54,24 @@ OF_TARGETS = (
     ),
     *tried(
         "TargetSeriesChurning",
-        {series("scrape_series_added", WILD): gauge(2000, 1000, 0)},
+        {series("scrape_series_added", WILD): gauge(2500, 1500, 0), _SAMPLES: gauge(50_000)},
         Firing(
             labels=WILD | WARNING,
             summary="applications at shop:80 makes new series all the time",
             description=(
-                "It brought 200k new series within an hour (limit 100000); each stays in memory for two hours or more,"
-                " though it is told but once."
+                "It brought 200k new series within an hour, beside as many as it has (limit 100000); each stays in"
+                " memory for two hours or more, though it is told but once."
             ),
         ),
         wait="5m",
         window="1h",
         step="36s",
+    ),
+    Example(
+        alert="TargetSeriesChurning",
+        says="Prometheus was started, and all series of a large target are new to it",
+        series={series("scrape_series_added", WILD): "300000 0x60", _SAMPLES: "300000x60"},
+        at="10m",
     ),
 )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.tools.backtest_history import (
     DAY,
@@ -20,7 +21,7 @@ from tests.tools.backtest_history import (
     tree,
     when,
 )
-from tools.backtest.report import Judged, Side
+from tools.backtest.report import Judged, Report, Side, at, show
 
 
 def _plateaus(usual: float, *spans: tuple[int, int, float | None]) -> Value:
@@ -249,6 +250,25 @@ def test_nothing_of_it_in_the_history(compared: Compare) -> None:
     assert (found.after.in_history, found.after.words()) == (False, "not known")
 
 
+def test_absence_of_what_is_new_is_no_firing(compared: Compare) -> None:
+    """Proves that an alert on the absence of a job which the history never had is not said to have fired all along, and
+    is beyond no budget."""
+    found = compared(None, alert("TargetMissing", 'absent(up{job="new"})', for_="5m"), budget=0)
+    assert found.after is not None
+    assert (found.after.times, found.after.words(), found.over_budget) == (0, "not known", False)
+    assert found.after.notes == ['not in the history: up{job="new"}']
+
+
+@pytest.mark.parametrize("more", [{}, {"keep_firing_for": "1h"}])
+def test_absence_before_the_history_is_no_firing(compared: Compare, more: dict[str, str]) -> None:
+    """Proves that nothing is evaluated before the history begins: an alert on the absence of what is there ever since
+    did not fire."""
+    rule = alert("TargetMissing", 'absent(up{job="shop"})', for_="5m", **more)
+    found = compared(None, rule, start=START - 14 * DAY)
+    assert found.after is not None
+    assert (found.after.times, found.after.words()) == (0, "never")
+
+
 def test_only_what_differs_is_evaluated(url: str, tmp_path: Path, journal: Path) -> None:
     """Proves that alerts which do the same in both revisions are left out, also when only their texts differ, unless
     asked for by name."""
@@ -270,6 +290,24 @@ def test_routes_that_changed(url: str, tmp_path: Path, journal: Path) -> None:
     assert (found.name, found.what) == ("Flood", ["who is told"])
     old, new = _sides(found)
     assert (old.told, new.told) == ({"oncall": 24}, {"chat": 24})
+
+
+def test_how_it_is_told_that_changed(url: str, tmp_path: Path, journal: Path) -> None:
+    """Proves that an alert of which only the intervals, the mute times or the inhibitions changed is evaluated."""
+    rules = [alert("Certificate", "certificate_bad == 1"), alert("Slow", "flood == 1", "warning")]
+    before, root = tree(tmp_path / "before", rules), ROUTING["route"]
+    often = {**ROUTING, "route": {**root, "repeat_interval": "1h"}}
+    held = {"source_matchers": ['alertname = "Down"'], "target_matchers": ['severity = "warning"']}
+    for name, routing, names, what in (
+        ("often", often, ["Certificate", "Slow"], "when it is told"),
+        ("held", {**ROUTING, "inhibit_rules": [held]}, ["Slow"], "what holds it back"),
+    ):
+        found = evaluated(before, tree(tmp_path / name, rules, routing), url, journal).alerts
+        assert sorted(each.name for each in found) == names
+        assert [each.what for each in found] == [[what]] * len(names)
+        if name == "often":
+            old, new = _sides(next(each for each in found if each.name == "Certificate"))
+            assert (old.pages, new.pages) == (3, 28)
 
 
 def test_alerts_that_did_not_change_hold_back(url: str, tmp_path: Path, journal: Path) -> None:
@@ -298,3 +336,17 @@ def test_a_shorter_history_is_said(url: str, tmp_path: Path, journal: Path) -> N
     short = evaluated(*trees, url, journal, start=START - 14 * DAY)
     assert short.notes == ["the history begins 2026-01-16 00:00 UTC: it is 16d, and not 30d"]
     assert evaluated(*trees, url, journal).notes == []
+
+
+@pytest.mark.parametrize(("left_out", "said"), [([], True), (["Errors"], False)])
+def test_what_was_left_out_may_be_changed(left_out: list[str], said: bool) -> None:
+    """Proves that "no alert is new or changed" is said only when none was left out."""
+    report = Report(
+        stack="made", base="main", prometheus="", loki=None, start=at(START), end=at(END), budget=None, alerts=[],
+        left_out=left_out,
+    )  # fmt: skip
+    console = Console(width=120)
+    with console.capture() as shown:
+        show(report, console)
+    assert ("no alert is new or changed" in shown.get()) is said
+    assert ("without LOKI=url: Errors" in shown.get()) is not said

@@ -26,7 +26,7 @@ from tests.tools.backtest_history import DAYS, END, HOUR, START, Value, alert, e
 from tools.backtest import journal, running, server
 from tools.backtest.history import CHUNK, History, Question
 from tools.backtest.rules import Language
-from tools.backtest.server import Pace, RefusedError, Server
+from tools.backtest.server import Pace, RefusedError, Server, TooMuchError
 
 _SERIES: dict[str, Value] = {
     'up{job="shop"}': lambda _: 1.0,
@@ -225,6 +225,63 @@ def test_a_server_that_stays_busy_is_given_up(url: str) -> None:
     assert pauses == [1.0, 2.0, 4.0]
 
 
+_EMPTY: _Answer = (200, {}, b'{"data": {"resultType": "matrix", "result": []}}')
+_MUCH: _Answer = (422, {}, b'{"error": "query processing would load too many samples"}')
+
+
+def test_when_a_history_begins_is_asked_in_halves(url: str, tmp_path: Path) -> None:
+    """Proves that a look at a long time which is too much for the server is divided, and still finds the minute."""
+    with _between(url) as between:
+        between.answer = lambda _, count: _MUCH if count in {1, 2} else None
+        history = History(servers={Language.PROMQL: _asked(between, [])}, journal=journal.Journal(tmp_path))
+        run = (START // 60, END // 60)
+        found = history.since(Question(expr="up", language=Language.PROMQL, step=60_000), run)
+    assert found == START + when(DAYS - 4)
+
+
+def test_what_the_server_does_not_tell_ends_no_run(url: str, tmp_path: Path) -> None:
+    """Proves that a server which never says when the history begins, or whether it has what an alert asks for, is told
+    of, and that "never" is then no answer."""
+    before, after = _trees(tmp_path)
+    with _between(url) as between:
+        refused: _Answer = (400, {}, b'{"error": "not allowed"}')
+
+        def answer(path: str, count: int) -> _Answer | None:
+            if path.endswith("query_range"):
+                return refused if count == 1 else _EMPTY
+            return refused if path.endswith("series") else None
+
+        between.answer = answer
+        found = evaluated(before, after, between.url, tmp_path / "journal", **_WINDOW)
+    assert found.notes == ["not known when the history begins: not allowed"]
+    busy = one(found, "Busy").after
+    assert busy is not None
+    assert (busy.in_history, busy.words()) == (None, "not known")
+    assert busy.notes == ["not known whether the history has busy"]
+
+
+def test_how_a_range_is_asked() -> None:
+    """Proves that Thanos is asked for samples as they were taken, that one which cannot be reached is asked again and
+    not for less, and that one which does not answer in time is asked for less."""
+    asked: list[dict[str, list[str]]] = []
+    problems: list[Exception] = [httpx.ConnectTimeout("no"), httpx.PoolTimeout("no")]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if problems:
+            raise problems.pop(0)
+        asked.append(parse_qs(request.content.decode()))
+        return httpx.Response(200, content=_EMPTY[2])
+
+    client, pauses = httpx.Client(transport=httpx.MockTransport(answer)), list[float]()
+    found = Server(url="http://h", language=Language.PROMQL, pace=Pace(1000), client=client, sleep=pauses.append)
+    assert found.range("up", START, END, 60) == []
+    assert pauses == [1.0, 2.0]
+    assert (asked[0]["max_source_resolution"], asked[0]["partial_response"]) == (["0s"], ["false"])
+    problems.append(httpx.ReadTimeout("no"))
+    with pytest.raises(TooMuchError):
+        found.range("up", START, END, 60)
+
+
 def test_what_a_server_refuses_is_said(url: str, tmp_path: Path) -> None:
     """Proves that an expression which the server cannot evaluate is told with its words, that it is no silent never,
     and that others are evaluated."""
@@ -279,6 +336,7 @@ def test_answers_are_kept_a_day_and_only_of_what_is_settled(url: str, tmp_path: 
 _NONE: list[tuple[_Answer, str]] = [
     ((401, {}, b"no"), "no"),
     ((200, {}, b"<html>a page</html>"), "answers with something else than an API"),
+    ((200, {}, b'{"data": null}'), "answers with something else than an API"),
     ((404, {}, b"<html>a page</html>"), "answers 404"),
 ]
 

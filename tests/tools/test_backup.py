@@ -6,17 +6,22 @@ import os
 import shutil
 import tarfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 
+from processes import supervision
+from processes.errors import ProcessError
 from processes.home import Home
 from specs.model import SettingsError
 from specs.settings import load
 from specs.stack import Stack, build
 from tools.backup import archive, running
 from tools.paths import ROOT
+from tools.terminal import judging
 
 
 @pytest.fixture
@@ -108,6 +113,127 @@ def test_an_interrupted_backup_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         _save(home, stack, out)
     assert list(out.parent.iterdir()) == []
+
+
+def test_what_applications_registered_is_in_a_whole_backup(home: Home, stack: Stack, tmp_path: Path) -> None:
+    """Proves that a whole backup brings registered targets and logs back, not over newer ones, and that one of a part
+    has none of them."""
+    home.make()
+    for name in ("scrape/shop.json", "scrape/blog.json", "logs/shop/web.log"):
+        (home.registry / name).parent.mkdir(exist_ok=True)
+        (home.registry / name).write_text("old", encoding="utf-8")
+    watch = running.Watch(healthy=lambda _: True, report=lambda _: None)
+    parts = running.keeping(stack, "loki")
+    out, one = tmp_path / "whole.tar", tmp_path / "one.tar"
+    running.save(home, "local", parts, out, watch, whole=True)
+    running.save(home, "local", parts, one, watch)
+    assert not [name for name in archive.verified(one).files if name.startswith("registry/")]
+    target = Home(tmp_path / "other")
+    target.make()
+    (target.registry / "scrape" / "blog.json").write_text("new", encoding="utf-8")
+    lines = running.restore(target, "local", stack, running.keeping(stack, ""), out)
+    assert lines == ["loki: restored", "what applications registered: restored"]
+    found = {
+        path.relative_to(target.registry).as_posix(): path.read_text(encoding="utf-8")
+        for path in target.registry.rglob("*")
+        if path.is_file()
+    }
+    assert found == {"scrape/shop.json": "old", "scrape/blog.json": "new", "logs/shop/web.log": "old"}
+
+
+def test_a_restore_that_fails_leaves_nothing(
+    home: Home, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a disk without room is told before anything is written, and that a restore that ends early takes back
+    what it wrote."""
+    out = tmp_path / "loki.tar"
+    _save(home, stack, out)
+    target = Home(tmp_path / "other")
+    parts = running.keeping(stack, "")
+
+    def full(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", full)
+        with pytest.raises(SettingsError, match=r"other: 0 MB are needed, 0 MB are free"):
+            running.restore(target, "local", stack, parts, out)
+    assert not target.path.exists()
+    extract = archive.extract
+
+    def interrupted(path: Path, prefix: str, place: Path) -> None:
+        extract(path, prefix, place)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "extract", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            running.restore(target, "local", stack, parts, out)
+    assert list(target.data("loki").parent.iterdir()) == []
+    assert running.restore(target, "local", stack, parts, out) == ["loki: restored"]
+
+
+def test_a_part_that_does_not_come_back_is_an_error(
+    home: Home, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a part that ran and is not well after its copy is told as that."""
+
+    def is_alive(*_: object) -> bool:
+        return True
+
+    def paused(*_: object) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    monkeypatch.setattr(running, "_PATIENCE", 0.0)
+    monkeypatch.setattr(supervision, "is_alive", is_alive)
+    monkeypatch.setattr(supervision, "paused", paused)
+    watch = running.Watch(healthy=lambda _: False, report=lambda _: None)
+    with pytest.raises(ProcessError, match=r"loki: not healthy 0 s after its copy \(make logs STACK=local PART=loki\)"):
+        running.save(home, "local", running.keeping(stack, "loki"), tmp_path / "x.tar", watch)
+
+
+def test_a_part_runs_again_when_its_stop_is_interrupted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that Ctrl-C while a part stops has it started, once it has stopped."""
+    states = iter(["RUNNING", "STOPPING", "STOPPING", "STOPPED"])
+    started: list[str] = []
+
+    def state(*_: object) -> supervision.State:
+        return supervision.State(name=next(states, "STOPPED"), pid=0, started=0.0)
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def start(name: str, _: bool) -> None:
+        started.append(name)
+
+    def rpc(_: Home) -> SimpleNamespace:
+        return SimpleNamespace(startProcess=start)
+
+    monkeypatch.setattr(supervision, "state", state)
+    monkeypatch.setattr(supervision, "_end", end)
+    monkeypatch.setattr(supervision, "_rpc", rpc)
+    with pytest.raises(KeyboardInterrupt), supervision.paused(home, "loki"):
+        pass
+    assert started == ["loki"]
+
+
+def test_a_place_that_is_none_is_a_line(home: Home, stack: Stack) -> None:
+    """Proves that a file below a file is refused with the reason."""
+    with pytest.raises(SettingsError, match=r"--out /etc/passwd/x\.tar: cannot be written: File exists"):
+        _save(home, stack, Path("/etc/passwd/x.tar"))
+
+
+def test_what_the_disk_refuses_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves that an error of the disk is its file and its reason, with the command's own exit status."""
+
+    @judging
+    def command() -> None:
+        Path("/etc/passwd/x").write_bytes(b"")
+
+    with pytest.raises(typer.Exit) as ended:
+        command()
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err == "/etc/passwd/x: Not a directory\n"
 
 
 def _tar(path: Path, members: Mapping[str, bytes], *, kind: bytes = tarfile.REGTYPE, version: int = 1) -> None:

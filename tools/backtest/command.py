@@ -4,6 +4,7 @@ import os
 import time
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -29,10 +30,25 @@ def _until(text: str) -> float:
 
 
 def _url(option: str, text: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    if not _asked(text):
         said = text if "@" not in text else "…"
         raise SettingsError(f"{option}={said}: not a URL (accepted: one like http://127.0.0.1:9090)")
     return text.rstrip("/")
+
+
+def _asked(text: str) -> bool:
+    """Whether a text is a URL that can be asked."""
+    import httpx
+
+    try:
+        parts = urlsplit(text)
+        number = parts.port
+        httpx.URL(text)
+    except (ValueError, httpx.InvalidURL):
+        return False
+    # A slash in a password ends the host before it: what follows would be shown.
+    hidden = "@" in parts.path + parts.query + parts.fragment
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and number != 0 and not hidden
 
 
 @judging

@@ -1,21 +1,23 @@
 """Alerts of two rendered trees over a history: what is evaluated, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import product
+from math import ceil
 from pathlib import Path
 
 from specs.model import SettingsError
-from specs.routing import Matcher, told, walk
+from specs.routing import Matcher, walk, ways
 from tools.backtest import report, rules, telling
-from tools.backtest.firing import Firing, clashes, firings, templated
+from tools.backtest.firing import Firing, clashes, firings, later, templated
 from tools.backtest.history import Answer, History, Question
 from tools.backtest.journal import Run
 from tools.backtest.promql import selectors, streams, substituted
 from tools.backtest.records import Recorded, altered, inside
 from tools.backtest.relabel import sent
 from tools.backtest.rules import AlertRule, Language, Pair, Rules
+from tools.backtest.server import RefusedError, TooMuchError
 from tools.backtest.telling import Telling
 
 _LITTLE = 3600
@@ -44,6 +46,8 @@ class _Tree:
 
     rules: Rules
     telling: Telling
+    manners: dict[tuple[int, ...], Hashable] = field(default_factory=dict[tuple[int, ...], Hashable], compare=False)
+    """How it is told by nodes of the tree, by their identities: ways are few, and alerts are many."""
 
 
 @dataclass(kw_only=True)
@@ -53,6 +57,8 @@ class _Backtest:
     before: _Tree
     after: _Tree
     recorded: Recorded
+    begins: float = 0.0
+    """When the history of metrics begins, as far as it is looked at: before, `absent()` would be true of anything."""
     _known: dict[Question, Answer] = field(default_factory=dict[Question, Answer])
     _has: dict[tuple[Language, str], bool | None] = field(default_factory=dict[tuple[Language, str], bool | None])
 
@@ -70,19 +76,25 @@ class _Backtest:
             question = self.question(rule, tree)
             if question not in self._known:
                 # One that a shorter look back has answered stays: rules of one expression differ little.
-                early = self.wishes.start - rule.hold - rule.keep - rule.interval
+                early = max(self._begins(rule), self.wishes.start - _back(rule))
                 first, last = (int(time * 1000 // question.step) for time in (early, self.wishes.end))
                 runs[question] = (min(first, runs.get(question, (first, last))[0]), last)
         self._known.update(self.history.ask(runs))
 
     def fired(self, rule: AlertRule, tree: _Tree) -> list[Firing]:
-        """The firings of a rule that was asked for, with the labels that Alertmanager sees."""
-        runs = self._known[self.question(rule, tree)].runs
-        return [
+        """The firings of a rule that was asked for, with the labels that Alertmanager sees; none where the history has
+        nothing of what the rule is about."""
+        question, begins = self.question(rule, tree), self._begins(rule)
+        runs = later(self._known[question].runs, ceil(begins * 1000 / question.step))
+        found = [
             Firing(labels=labels, begin=one.begin, end=one.end, open=one.open)
-            for one in firings(rule, runs, self.wishes.start, self.wishes.end)
+            for one in firings(rule, runs, max(begins, self.wishes.start), self.wishes.end)
             if (labels := sent(one.labels, rule.language, tree.rules)) is not None
         ]
+        return found if found and _any(self._in_history(question)) is not False else []
+
+    def _begins(self, rule: AlertRule) -> float:
+        return self.begins if rule.language is Language.PROMQL else 0.0
 
     def side(self, rule: AlertRule, tree: _Tree) -> report.Side:
         """What came of a rule that was asked for."""
@@ -131,7 +143,10 @@ class _Backtest:
         if missing:
             words = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
             notes.append(f"not in the history: {words}")
-        in_history = None if not found or None in found.values() else len(missing) < len(found)
+        in_history = _any(found)
+        if in_history is None:
+            untold = ", ".join([selector for selector, has in found.items() if has is None][:3])
+            notes.append(f"not known whether the history has {untold}")
         return notes, in_history
 
     def _in_history(self, question: Question) -> Mapping[str, bool | None]:
@@ -149,24 +164,63 @@ class _Backtest:
         return {text: self._has[question.language, text] for text in texts}
 
 
+def _back(rule: AlertRule) -> float:
+    """Seconds that are looked back for what fires at the start."""
+    return rule.hold + rule.keep + rule.interval
+
+
+def _any(found: Mapping[str, bool | None]) -> bool | None:
+    """Whether the history has any of what is asked for; also when nothing is. None: it does not tell."""
+    if not found or True in found.values():
+        return True
+    return None if None in found.values() else False
+
+
+def _labels(rule: AlertRule) -> Mapping[str, str]:
+    return {**rule.labels, "alertname": rule.name}
+
+
+def _could(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
+    """Whether alerts with these labels, and others that are not known, could match."""
+    return all(each.matches(labels) for each in matchers if each.label in labels)
+
+
 def _can_hold(how: Telling, source: AlertRule, target: AlertRule) -> bool:
     """Whether alerts of `source` could hold back those of `target`, as far as labels of rules tell."""
-    ours, theirs = ({**rule.labels, "alertname": rule.name} for rule in (target, source))
-
-    def could(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
-        return all(each.matches(labels) for each in matchers if each.label in labels)
-
+    ours, theirs = _labels(target), _labels(source)
     return any(
-        could(rule.source, theirs)
-        and could(rule.target, ours)
+        _could(rule.source, theirs)
+        and _could(rule.target, ours)
         and all(ours[label] == theirs[label] for label in rule.equal if label in ours and label in theirs)
         for rule in how.inhibitions
     )
 
 
-def _told(tree: _Tree, rule: AlertRule, cases: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
-    own = {**tree.rules.external.get(rule.language, {}), **rule.labels, "alertname": rule.name}
-    return [told(tree.telling.root, {**case, **own}) for case in cases]
+def _holding(tree: _Tree, rule: AlertRule) -> set[Hashable]:
+    """The inhibitions that could hold back alerts of a rule, but for their names."""
+    ours = _labels(rule)
+    return {
+        (frozenset(each.source), frozenset(each.target), frozenset(each.equal))
+        for each in tree.telling.inhibitions
+        if _could(each.target, ours)
+    }
+
+
+def _told(
+    tree: _Tree, rule: AlertRule, cases: Sequence[Mapping[str, str]]
+) -> tuple[list[tuple[int, str, bool]], list[Hashable]]:
+    """Who is told of each case, by its number, and whether that reaches nobody; and how each is told."""
+    own = {**tree.rules.external.get(rule.language, {}), **_labels(rule)}
+    who: list[tuple[int, str, bool]] = []
+    how: list[Hashable] = []
+    for number, case in enumerate(cases):
+        for way, receiver in ways(tree.telling.root, {**case, **own}):
+            key, silent = tuple(map(id, way)), receiver in tree.telling.silent
+            if key not in tree.manners:
+                tree.manners[key] = None if silent else telling.manner(tree.telling, way, receiver)
+            who.append((number, receiver, silent))
+            how.append(tree.manners[key])
+    return who, how
 
 
 def _cases(trees: Sequence[_Tree]) -> list[dict[str, str]]:
@@ -190,16 +244,20 @@ def _change(
         series = sorted(other & {*inside(pair.before.expr, known), *inside(pair.after.expr, known)})
         if series:
             found.append(f"recorded {', '.join(series)}")
-    if _told(before, pair.before, cases) != _told(after, pair.after, cases):
+    (who, how), (by_now, anew) = _told(before, pair.before, cases), _told(after, pair.after, cases)
+    if who != by_now:
         found.append("who is told")
+    elif how != anew:
+        found.append("when it is told")
+    if _holding(before, pair.before) != _holding(after, pair.after):
+        found.append("what holds it back")
     return found
 
 
 def evaluate(before: Path, after: Path, history: History, wishes: Wishes) -> report.Report:
     """What alerts that differ between two rendered trees would have done over a history.
 
-    Raises RenderedError for a tree that cannot be read, and SettingsError for a pattern that no alert has and for a
-    server that does not answer what the history is looked at by.
+    Raises RenderedError for a tree that cannot be read, and SettingsError for a pattern that no alert has.
     """
     old, new = (_Tree(rules.read(tree), telling.read(tree)) for tree in (before, after))
     recorded = Recorded(before=old.rules, after=new.rules, history=history, start=wishes.start, end=wishes.end)
@@ -215,8 +273,14 @@ def evaluate(before: Path, after: Path, history: History, wishes: Wishes) -> rep
         some = sorted({rule.name for rule in new.rules.alerts})
         raise SettingsError(f"ALERT={wishes.alert}: no such alert (accepted: a pattern of {', '.join(some)})")
     asked = [(pair, what) for pair, what in chosen if pair.rule.language in history.servers]
+    notes: list[str] = []
+    if asked:
+        back = max(map(_back, (*old.rules.alerts, *new.rules.alerts)))
+        work.begins, notes = _shorter(history, wishes, back)
     work.ask([(rule, tree) for pair, _ in asked for rule, tree in ((pair.before, old), (pair.after, new)) if rule])
     loki = history.servers.get(Language.LOGQL)
+    judged = sorted((_judged(work, pair, what) for pair, what in asked), key=_weight)
+    notes += [f"not known whether the history has {name}: {words}" for name, words in recorded.unknown.items()]
     return report.Report(
         stack=wishes.stack,
         base=wishes.base,
@@ -225,20 +289,26 @@ def evaluate(before: Path, after: Path, history: History, wishes: Wishes) -> rep
         start=report.at(wishes.start),
         end=report.at(wishes.end),
         budget=wishes.budget,
-        alerts=sorted((_judged(work, pair, what) for pair, what in asked), key=_weight),
-        notes=_shorter(history, wishes) if asked else [],
+        alerts=judged,
+        notes=notes,
         left_out=sorted({pair.rule.name for pair, _ in chosen if pair.rule.language not in history.servers}),
     )
 
 
-def _shorter(history: History, wishes: Wishes) -> list[str]:
-    """Says when the history is shorter than what was asked for, by the one series that every Prometheus has."""
-    run = (int(wishes.start // 60), int(wishes.end // 60))
-    begins = history.since(Question(expr="up", language=Language.PROMQL, step=60_000), run)
-    if begins is None or begins - wishes.start < _LITTLE:
-        return []
+def _shorter(history: History, wishes: Wishes, back: float) -> tuple[float, list[str]]:
+    """When the history begins, by the one series that every Prometheus has, and a note when that is later than what was
+    asked for; 0.0: not within what is looked at, which is `back` seconds more than that."""
+    run = (int((wishes.start - back) // 60), int(wishes.end // 60))
+    try:
+        begins = history.since(Question(expr="up", language=Language.PROMQL, step=60_000), run)
+    except (RefusedError, TooMuchError) as problem:
+        return 0.0, [f"not known when the history begins: {problem}"]
+    if begins is None or begins <= 60 * run[0]:
+        return 0.0, []
+    if begins - wishes.start < _LITTLE:
+        return begins, []
     kept, wanted = rules.span(wishes.end - begins), rules.span(wishes.end - wishes.start)
-    return [f"the history begins {report.at(begins):%Y-%m-%d %H:%M UTC}: it is {kept}, and not {wanted}"]
+    return begins, [f"the history begins {report.at(begins):%Y-%m-%d %H:%M UTC}: it is {kept}, and not {wanted}"]
 
 
 def _weight(each: report.Judged) -> tuple[int, int]:

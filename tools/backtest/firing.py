@@ -60,6 +60,14 @@ def firings(rule: AlertRule, runs: Runs, start: float, end: float) -> list[Firin
     return sorted(found, key=lambda firing: (firing.begin, sorted(firing.labels.items())))
 
 
+def later(runs: Runs, first: int) -> Runs:
+    """Runs without the steps before `first`."""
+    cut = {
+        labels: tuple((max(first, begin), end) for begin, end in own if end >= first) for labels, own in runs.items()
+    }
+    return {labels: own for labels, own in cut.items() if own}
+
+
 def clashes(rule: AlertRule, runs: Runs) -> bool:
     """Whether two series ever made the same alert: Prometheus then evaluates nothing."""
     by_alert: dict[Labels, list[Run]] = {}

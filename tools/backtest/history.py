@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
-from specs.model import SettingsError
 from tools.backtest.journal import Journal, Labels, Run, Runs
 from tools.backtest.rules import Language
 from tools.backtest.server import RefusedError, Server, TooMuchError
@@ -15,6 +14,8 @@ CHUNK = 10_000
 """Steps of one query: servers answer with 11,000 at most."""
 _LEAST = 100
 """Steps that are not divided any more."""
+_FEW = 8
+"""Looks for the first sample that are not divided any more."""
 _AT_ONCE = 2
 _SETTLED = 900
 """Seconds after which samples come late no more, and an answer can be kept."""
@@ -152,26 +153,32 @@ class History:
     def since(self, question: Question, run: Run) -> float | None:
         """The first time within a run of steps at which the expression has a result, to the step; None: never.
 
-        What is there only between two of some hundred looks is not seen.
+        What is there only between two of some hundred looks is not seen. Raises RefusedError and TooMuchError for what
+        the server does not answer, not even in small parts.
         """
         server = self.servers[question.language]
         expr = f"count({question.expr})"
         first, last = run
         stride = max(1, (last - first) // 500)
-        try:
-            seen = _first(server, expr, (first, last), stride, question.step)
-            if seen is not None and seen > first:
-                near = (max(first, seen - stride), seen)
-                seen = _first(server, expr, near, max(1, (near[1] - near[0]) // 1000), question.step)
-        except (RefusedError, TooMuchError) as problem:
-            raise SettingsError(f"{server.option}={server.shown}: {problem} (asked: {expr[:120]})") from None
+        seen = _first(server, expr, (first, last), stride, question.step)
+        if seen is not None and seen > first:
+            near = (max(first, seen - stride), seen)
+            seen = _first(server, expr, near, max(1, (near[1] - near[0]) // 1000), question.step)
         return None if seen is None else seen * question.step / 1000
 
 
 def _first(server: Server, expr: str, run: Run, stride: int, step: int) -> int | None:
     """The first of some steps with a result."""
     begin, end = (at * step / 1000 for at in run)
-    found = server.range(expr, begin, end, stride * step / 1000)
+    try:
+        found = server.range(expr, begin, end, stride * step / 1000)
+    except TooMuchError:
+        looks = (run[1] - run[0]) // stride
+        if looks < _FEW:
+            raise
+        middle = run[0] + looks // 2 * stride
+        seen = _first(server, expr, (run[0], middle), stride, step)
+        return _first(server, expr, (middle + stride, run[1]), stride, step) if seen is None else seen
     return min((round(float(one["values"][0][0]) * 1000 / step) for one in found if one["values"]), default=None)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from tools.backtest.history import History, Question
 from tools.backtest.promql import Computed, selectors, substituted
 from tools.backtest.rules import Language, Record, Rules
+from tools.backtest.server import RefusedError, TooMuchError
 
 _Definitions = Mapping[str, tuple[Record, ...]]
 
@@ -51,6 +52,8 @@ class Recorded:
     start: float
     end: float
     """Seconds since 1970."""
+    unknown: dict[str, str] = field(default_factory=dict[str, str])
+    """What the server said where it does not tell whether the history has a series, by its name."""
     _known: dict[str, Computed | None] = field(default_factory=dict[str, Computed | None])
 
     def __post_init__(self) -> None:
@@ -84,13 +87,17 @@ class Recorded:
         return Computed(rules=new)
 
     def _complete(self, name: str) -> bool:
-        """Whether the history has the series for as long as it has what that is made of."""
+        """Whether the history has the series for as long as it has what that is made of, or does not tell."""
         rules = self.before.records[name]
         step = round(1000 * rules[0].interval)
         run = (int(self.start * 1000 // step), int(self.end * 1000 // step))
         source = substituted(name, lambda each: Computed(rules=rules) if each == name else self._before(each))
-        could = self.history.since(Question(expr=source, language=Language.PROMQL, step=step), run)
-        if could is None:
+        try:
+            could = self.history.since(Question(expr=source, language=Language.PROMQL, step=step), run)
+            if could is None:
+                return True
+            does = self.history.since(Question(expr=name, language=Language.PROMQL, step=step), run)
+        except (RefusedError, TooMuchError) as problem:
+            self.unknown[name] = str(problem)
             return True
-        does = self.history.since(Question(expr=name, language=Language.PROMQL, step=step), run)
         return does is not None and does <= could + 5 * rules[0].interval

@@ -57,7 +57,7 @@ class Side(_Document):
     def words(self) -> str:
         """How often and how long, for people."""
         if not self.times:
-            return "never" if self.evaluated and self.in_history is not False else "not known"
+            return "never" if self.evaluated and self.in_history else "not known"
         often = "once" if self.times == 1 else f"{self.times} times"
         return f"{often}, {span(self.seconds)}"
 
@@ -141,7 +141,7 @@ def show(report: Report, console: Console) -> None:
         firings = _firings(report.alerts)
         if firings.rows:
             console.print(firings, highlight=False)
-    else:
+    elif not report.left_out:
         _say(console, "no alert is new or changed")
     for note in [*report.notes, *_notes(report)]:
         _say(console, note, "yellow")

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -20,6 +20,9 @@ SECONDS = 30
 _TRIES = 4
 _BUSY = frozenset({429, 502, 503, 504})
 _LOOKS_LIKE_SIZE = ("too many", "exceeded maximum", "timed out", "timeout", "too large", "limit", "canceled", "aborted")
+_NO_API = "answers with something else than an API"
+_EXACT = {"max_source_resolution": "0s", "partial_response": "false"}
+"""Thanos would take downsampled series for a long time, and answer with what some of its stores have."""
 _KINDS = {Language.PROMQL: "Prometheus or Thanos", Language.LOGQL: "Loki"}
 
 
@@ -87,12 +90,15 @@ class Server:
         Raises TooMuchError for what a smaller question would do, RefusedError for everything else.
         """
         asked = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        # Loki has a limit of its own, and knows no such wish.
-        limit = {"timeout": f"{SECONDS}s"} if self.language is Language.PROMQL else {}
-        found = self._ask("query_range", {**asked, **limit})
-        if found.get("resultType") != "matrix":
-            raise RefusedError(f"answers with {found.get('resultType')}, which is no range of an expression")
-        return list(found["result"])
+        # Loki has a limit of its own, and knows no such wish; the others are Thanos'.
+        wishes = {"timeout": f"{SECONDS}s", **_EXACT} if self.language is Language.PROMQL else {}
+        match self._ask("query_range", {**asked, **wishes}):
+            case {"resultType": "matrix", "result": [*series]}:
+                return cast("list[dict[str, Any]]", series)
+            case {"resultType": kind}:
+                raise RefusedError(f"answers with {kind}, which is no range of an expression")
+            case _:
+                raise RefusedError(_NO_API)
 
     def has(self, selector: str, start: float, end: float) -> bool | None:
         """Whether the history has a series for `selector`; None when the server does not tell."""
@@ -111,7 +117,7 @@ class Server:
             try:
                 with self.client.stream("POST", f"{self.url}{base}{what}", data=dict(asked)) as answer:
                     body = _body(answer)
-            except httpx.TimeoutException:
+            except (httpx.ReadTimeout, httpx.WriteTimeout):
                 raise TooMuchError("no answer within the time limit") from None
             except httpx.HTTPError as failed:
                 problem = f"no answer ({type(failed).__name__})"
@@ -143,9 +149,12 @@ def _body(answer: httpx.Response) -> bytes:
 
 def _data(body: bytes) -> Any:
     try:
-        return json.loads(body)["data"]
+        found = json.loads(body)["data"]
     except (ValueError, KeyError, TypeError):
-        raise RefusedError("answers with something else than an API") from None
+        raise RefusedError(_NO_API) from None
+    if found is None:
+        raise RefusedError(_NO_API)
+    return found
 
 
 def _words(body: bytes) -> str:

@@ -1,7 +1,8 @@
 """Whom alerts would have told and when: routes, inhibitions, mute times and groups, by Alertmanager's rendered file."""
 
+import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -156,6 +157,23 @@ def _inherited(way: Sequence[Route], name: Literal["wait", "interval", "repeat"]
     return seconds(next((found for node in reversed(way) if (found := getattr(node, name))), usual))
 
 
+def _by(way: Sequence[Route]) -> tuple[str, ...]:
+    """Labels whose equal values make alerts that come this way one group."""
+    return next((node.group_by for node in reversed(way) if node.group_by), ())
+
+
+def manner(telling: Telling, way: Sequence[Route], receiver: str) -> Hashable:
+    """Everything but the receiver by which `pages` tells of what comes this way: what is equal is told alike."""
+    return (
+        _inherited(way, "wait", _WAIT),
+        _inherited(way, "interval", _INTERVAL),
+        _inherited(way, "repeat", _REPEAT),
+        frozenset(_by(way)),
+        json.dumps([telling.mute_times.get(name, ()) for name in way[-1].mute], sort_keys=True, default=str),
+        receiver in telling.resolved,
+    )
+
+
 def pages(telling: Telling, firings: Sequence[Firing], others: Sequence[Firing], end: float) -> list[Page]:
     """Every page about `firings` until `end`, in the order of time. `others` fire as well, and can hold them back."""
     groups: dict[tuple[int, _Key], tuple[_Group, list[Firing]]] = {}
@@ -163,7 +181,7 @@ def pages(telling: Telling, firings: Sequence[Firing], others: Sequence[Firing],
         for way, receiver in ways(telling.root, firing.labels):
             if receiver in telling.silent:
                 continue
-            by = next((node.group_by for node in reversed(way) if node.group_by), ())
+            by = _by(way)
             key = tuple(
                 sorted((name, value) for name, value in firing.labels.items() if name in by or _EVERY_LABEL in by)
             )

@@ -2,6 +2,7 @@
 
 <part>/data/…        the data directory
 <part>/config/…      secrets that were made up for the part, which its data needs
+registry/…           what applications registered, in a backup of all parts
 backup.json          `Listing`; what has none was cut off
 """
 
@@ -9,7 +10,8 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -69,7 +71,9 @@ class Writer:
             if path.is_dir() and not path.is_symlink():
                 self._tar.add(path, name, recursive=False)
             elif path.is_file() and not path.is_symlink():
-                total += self.file(path, name)
+                # Applications rotate their logs meanwhile.
+                with suppress(FileNotFoundError):
+                    total += self.file(path, name)
         return total
 
     def file(self, path: Path, name: str) -> int:
@@ -143,8 +147,15 @@ def _digest(file: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def extract(path: Path, prefix: str, target: Path) -> None:
-    """Write what a `verified` archive has below `prefix` to the directory `target`, readable by its owner alone."""
+def size(path: Path, prefixes: Collection[str]) -> int:
+    """Bytes of what a `verified` archive has below any of `prefixes`."""
+    with tarfile.open(path, "r:") as tar:
+        return sum(member.size for member in tar if member.name.split("/", 1)[0] in prefixes)
+
+
+def extract(path: Path, prefix: str, target: Path, *, over: bool = True) -> None:
+    """Write what a `verified` archive has below `prefix` to the directory `target`, readable by its owner alone; not
+    `over` files that are there."""
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tarfile.open(path, "r:") as tar:
         for member in tar:
@@ -153,6 +164,8 @@ def extract(path: Path, prefix: str, target: Path) -> None:
             place = target / PurePosixPath(member.name).relative_to(prefix)
             if member.isdir():
                 place.mkdir(parents=True, exist_ok=True, mode=0o700)
+                continue
+            if place.exists() and not over:
                 continue
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             source = tar.extractfile(member)

@@ -1,5 +1,6 @@
 """make backup and make restore (docs/operations/backup-restore.md)."""
 
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,14 @@ import typer
 from tools.terminal import StackName, console, judging
 
 PartName = Annotated[str, typer.Option(help="One part; none: all that keep data.")]
+
+
+def _orderly() -> None:
+    """However the command is ended, what it stopped runs again, and what it began is gone."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # `nohup` has it deaf.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @judging
@@ -25,6 +34,7 @@ def backup(
     from tools import health, paths
     from tools.backup import running
 
+    _orderly()
     file = paths.stack_file(stack)
     declared = build(load(file), file=file.name)
     running.refuse_runtime(declared, stack, "backup")
@@ -43,7 +53,7 @@ def backup(
         console.print(f"{saved.part}: {saved.size / 2**20:.1f} MB{away}", highlight=False)
 
     with console.status("backing up"):
-        running.save(home, stack, parts, target, running.Watch(healthy=healthy, report=report))
+        running.save(home, stack, parts, target, running.Watch(healthy=healthy, report=report), whole=not part)
     size = target.stat().st_size / 2**20
     console.print(f"{target}: {size:.1f} MB; keep it on another machine", highlight=False, soft_wrap=True)
 
@@ -61,6 +71,7 @@ def restore(
     from tools import paths
     from tools.backup import running
 
+    _orderly()
     declared_in = paths.stack_file(stack)
     declared = build(load(declared_in), file=declared_in.name)
     running.refuse_runtime(declared, stack, "restore")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from processes import supervision
+from processes.errors import ProcessError
 from processes.home import Home
 from specs.model import SettingsError
 from specs.settings import RuntimeKind
@@ -20,6 +21,8 @@ from tools.backup import archive
 DOCUMENT = "docs/operations/backup-restore.md"
 _PATIENCE = 120.0
 """Seconds for a part to be healthy again: Prometheus and Loki read their logs first."""
+_REGISTRY = "registry"
+"""What applications registered, in the archive."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,11 +70,11 @@ def _taken(directory: Path) -> int:
     return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
 
 
-def _refuse_full(out: Path, needed: int) -> None:
-    free = shutil.disk_usage(out.parent).free
+def _refuse_full(what: str, directory: Path, needed: int) -> None:
+    free = shutil.disk_usage(directory).free
     if needed > free:
         raise SettingsError(
-            f"--out {out}: {needed / 2**20:.0f} MB are needed, {free / 2**20:.0f} MB are free (accepted: another disk)"
+            f"{what}: {needed / 2**20:.0f} MB are needed, {free / 2**20:.0f} MB are free (accepted: another disk)"
         )
 
 
@@ -90,20 +93,30 @@ def _written(out: Path) -> Generator[archive.Writer]:
         beside.unlink(missing_ok=True)
 
 
-def save(home: Home, name: str, parts: Sequence[Workload], out: Path, watch: Watch) -> None:
-    """Write the data of `parts` of the stack `name` to `out`; one part at a time is stopped for it.
+def save(  # noqa: PLR0913 - what, where to, and who looks
+    home: Home, name: str, parts: Sequence[Workload], out: Path, watch: Watch, *, whole: bool = False
+) -> None:
+    """Write the data of `parts` of the stack `name` to `out`; one part at a time is stopped for it. A `whole` backup
+    has what applications registered as well.
 
     A part that ran runs again whatever happens.
 
-    Raises SettingsError when nothing can be written, ProcessError when a program does not do as asked.
+    Raises SettingsError when nothing can be written, ProcessError when a program does not do as asked or is not well
+    after its copy.
     """
     if out.exists():
         raise SettingsError(f"--out {out}: there already (accepted: a new file)")
-    out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _refuse_full(out, sum(_taken(home.data(part.name)) for part in parts))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as problem:
+        raise SettingsError(
+            f"--out {out}: cannot be written: {problem.strerror} (accepted: a file in a directory of yours)"
+        ) from None
+    kept = [home.data(part.name) for part in parts] + ([home.registry] if whole else [])
+    _refuse_full(f"--out {out}", out.parent, sum(map(_taken, kept)))
     with _written(out) as writer:
         for part in parts:
-            running = supervision.state(home, part.name) is not None
+            running = supervision.is_alive(home, part.name)
             began = time.monotonic()
             with home.lock(f"put-{part.name}"), supervision.paused(home, part.name):
                 size = writer.directory(home.data(part.name), f"{part.name}/data")
@@ -112,9 +125,17 @@ def save(home: Home, name: str, parts: Sequence[Workload], out: Path, watch: Wat
                     if ref.generated and made.exists():
                         size += writer.file(made, f"{part.name}/config/{path}")
             deadline = time.monotonic() + _PATIENCE
-            while running and not watch.healthy(part.name) and time.monotonic() < deadline:
+            while running and not watch.healthy(part.name):
+                if time.monotonic() > deadline:
+                    raise ProcessError(
+                        f"{part.name}: not healthy {_PATIENCE:.0f} s after its copy"
+                        f" (make logs STACK={name} PART={part.name})"
+                    )
                 time.sleep(0.2)
             watch.report(Saved(part=part.name, size=size, away=time.monotonic() - began if running else 0.0))
+        if whole:
+            # After the collector, which then reads on where it was: a line twice rather than not at all.
+            writer.directory(home.registry, _REGISTRY)
         writer.finish(
             stack=name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,8 +146,10 @@ def save(home: Home, name: str, parts: Sequence[Workload], out: Path, watch: Wat
 def restore(home: Home, name: str, stack: Stack, parts: Sequence[Workload], file: Path) -> list[str]:
     """Put the data of `parts` back from the archive `file`; a line for people on each, and on what was left.
 
-    Raises SettingsError, before anything is touched, when the archive is not whole, the stack is up, or a part holds
-    data.
+    What applications registered comes back where all parts do, but not over what is there.
+
+    Raises SettingsError, before anything is touched, when the archive is not whole, the stack is up, a part holds
+    data, or the disk has no room for it.
     """
     if supervision.is_running(home):
         raise SettingsError(f"make restore: stack {name} is up (accepted: one that is down: make down STACK={name})")
@@ -139,20 +162,38 @@ def restore(home: Home, name: str, stack: Stack, parts: Sequence[Workload], file
             raise SettingsError(
                 f"{home.data(part.name)}: holds data (accepted: an empty place: make down STACK={name} PURGE=1)"
             )
+    whole = len(parts) == len(keeping(stack, "")) and any(path.startswith(f"{_REGISTRY}/") for path in found.files)
+    wanted = [part.name for part in chosen] + ([_REGISTRY] if whole else [])
+    there = next(path for path in (home.path, *home.path.parents) if path.exists())
+    _refuse_full(str(home.path), there, archive.size(file, wanted))
     home.make()
+    _put_back(home, chosen, file)
     lines: list[str] = []
     for part in chosen:
-        data = home.data(part.name)
-        staged = data.with_name("data.new")
-        shutil.rmtree(staged, ignore_errors=True)
-        archive.extract(file, f"{part.name}/data", staged)
-        if data.exists():
-            data.rmdir()
-        staged.rename(data)
-        archive.extract(file, f"{part.name}/config", home.config(part.name))
         written, here = found.versions[part.name], part.program.version
         other = f" (written by {written}, this stack has {here})" if written != here else ""
         lines.append(f"{part.name}: restored{other}")
+    if whole:
+        archive.extract(file, _REGISTRY, home.registry, over=False)
+        lines.append("what applications registered: restored")
     declared = {workload.name for workload in stack.workloads}
     lines += [f"{part}: left out, this stack does not have it" for part in found.parts if part not in declared]
     return lines
+
+
+def _put_back(home: Home, parts: Sequence[Workload], file: Path) -> None:
+    """Put the data of `parts` into their places once all of it is written; until then nothing is there."""
+    staged = {home.data(part.name): home.data(part.name).with_name("data.new") for part in parts}
+    try:
+        for part in parts:
+            beside = staged[home.data(part.name)]
+            shutil.rmtree(beside, ignore_errors=True)
+            archive.extract(file, f"{part.name}/data", beside)
+            archive.extract(file, f"{part.name}/config", home.config(part.name))
+        for data, beside in staged.items():
+            if data.exists():
+                data.rmdir()
+            beside.rename(data)
+    finally:
+        for beside in staged.values():
+            shutil.rmtree(beside, ignore_errors=True)

@@ -14,16 +14,17 @@ _TOLD_ELSEWHERE = {"ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding", "
 """Kinds that have a subject of their own."""
 _SAID_ELSEWHERE = re.compile(
     r".*\.app\.kubernetes\.io/version"
-    r"|spec\.(replicas|volumeClaimTemplates.*|template\.spec\.containers\[[^]]+\]\.(image|args|resources.*|ports.*))"
-    r"|spec\.(ports.*|type)|data\..*|binaryData\..*|stringData\..*"
+    r"|spec\.(replicas|type|volumeClaimTemplates\[[^]]+\]\.spec\.resources.*)"
+    r"|spec\.template\.spec\.containers\[[^]]+\]\.(image|args|resources.*|ports.*)"
+    r"|data\..*|binaryData\..*|stringData\..*"
     # Which of a ConfigMap's files are mounted: the files themselves are told of.
-    r"|.*\.projected\.sources.*"
+    r"|.*\.projected\.sources\[[^]]+\]\.configMap.*"
 )
 """Fields of objects that other subjects tell of, and the files, which are rendered by themselves as well."""
 
 
 def flows(rendered: Rendered) -> list[Item]:
-    """Who may dial whom at which ports, as each side's NetworkPolicy has it."""
+    """Who may dial whom at which ports, as each side's NetworkPolicy has it, and what each denies by default."""
     found: dict[str, dict[str, str]] = {}
     for manifest in rendered.manifests("NetworkPolicy"):
         spec = manifest["spec"]
@@ -31,6 +32,10 @@ def flows(rendered: Rendered) -> list[Item]:
             _pods(mapping(spec, "podSelector"))
             or f"every pod of {manifest['metadata'].get('namespace', 'its namespace')}"
         )
+        # One that says nothing is about what comes in, and about what goes out when it has rules for that.
+        sides = spec.get("policyTypes") or ("Ingress", *(("Egress",) if "egress" in spec else ()))
+        denied = {f"{side.lower()} by default": "denied" for side in sides}
+        found.setdefault(f"{own}, by {_name(manifest)}", {}).update(denied)
         for side, peers in (("egress", "to"), ("ingress", "from")):
             for rule in listed(spec, side):
                 ports = ", ".join(_port(port) for port in listed(rule, "ports")) or "every port"
@@ -58,8 +63,9 @@ def _peers(peers: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _peer(peer: Mapping[str, Any]) -> str:
     if "ipBlock" in peer:
-        cidr = str(peer["ipBlock"]["cidr"])
-        return "anywhere" if cidr in _EVERYWHERE else cidr
+        cidr, but = str(peer["ipBlock"]["cidr"]), peer["ipBlock"].get("except") or ()
+        where = "anywhere" if cidr in _EVERYWHERE else cidr
+        return f"{where} but {', '.join(but)}" if but else where
     pods = _pods(mapping(peer, "podSelector"))
     if "namespaceSelector" not in peer:
         return pods or "every pod here"
@@ -84,9 +90,10 @@ def rights(rendered: Rendered) -> list[Item]:
 
 
 def _objects(rule: Mapping[str, Any]) -> Iterator[str]:
+    names = ", ".join(rule.get("resourceNames") or ())
     for group in rule.get("apiGroups") or ():
         for resource in rule.get("resources") or ():
-            yield f"{group}/{resource}".lstrip("/")
+            yield f"{group}/{resource}".lstrip("/") + (f" {names}" if names else "")
     yield from rule.get("nonResourceURLs") or ()
 
 
@@ -114,15 +121,18 @@ def ports(rendered: Rendered) -> list[Item]:
 
 
 def _ways(manifest: Mapping[str, Any]) -> Iterator[Item]:
-    secured = {host for each in listed(manifest, "spec", "tls") for host in each.get("hosts") or ()}
+    spec = mapping(manifest, "spec")
+    secured = {host: each.get("secretName", "") for each in listed(spec, "tls") for host in each.get("hosts") or ()}
     notes = {f"annotation {key}": text(value) for key, value in mapping(manifest, "metadata", "annotations").items()}
-    for rule in listed(manifest, "spec", "rules"):
+    for rule in listed(spec, "rules"):
         host = rule.get("host", "every host")
         for path in listed(rule, "http", "paths"):
             service = path["backend"]["service"]
             fields = {
                 "to": f"{service['name']}:{mapping(service, 'port').get('number', '')}",
                 "TLS": "yes" if host in secured else "no",
+                **({"TLS secret": secured[host]} if secured.get(host) else {}),
+                **({"class": spec["ingressClassName"]} if "ingressClassName" in spec else {}),
                 **notes,
             }
             yield Item(name=f"Ingress {host}{path.get('path', '/')}", fields=fields)

@@ -44,6 +44,9 @@ def diff(  # noqa: PLR0913 - one for each wish
 
     if as_json and as_markdown:
         raise SettingsError("--json, --markdown: both are asked for (accepted: one of them)")
+    if not base:
+        # Empty is the working tree, which has nothing to be compared with but itself.
+        raise SettingsError("BASE: required (accepted: a branch, tag or commit)")
     files = _files(out)
     with errors.status(f"rendering {stack} of {base} and of {head or 'the working tree'}"):
         report = compared(stack=stack, base=base, head=head)

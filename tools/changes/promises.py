@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import yaml
@@ -12,6 +13,7 @@ from tools.changes.files import Rendered
 from tools.changes.items import Change, Difference, Item, flat, mapping, text
 
 _NOTHING = "nothing"
+_SET = "set"
 _UNSET = "no value in the stack file"
 _PROJECT = KEY.partition(":")[0]
 
@@ -32,6 +34,11 @@ def _leaves(value: Mapping[str, Any], at: str) -> Iterator[tuple[str, tuple[str,
         else:
             said = cast("object", inner)
             yield path, (_type(said), text(said))
+
+
+def hollow(item: Item) -> bool:
+    """Whether an output was nothing, or a mapping of nothing: whatever comes in its place breaks nobody."""
+    return item.fields["type"] in {_NOTHING, _type({})}
 
 
 def _type(value: object) -> str:
@@ -82,13 +89,16 @@ def _config(stack_file: str, name: str) -> Mapping[str, Any]:
 
 
 def secrets(rendered: Rendered, stack_file: str, name: str) -> list[Item]:
-    """Every secret that is needed, and whether the stack file has a value of it: never the value."""
+    """Every secret that is needed, and every other key of the stack file but the settings, as `kubernetes:context`;
+    whether the stack file has a value of it: never the value."""
     config = _config(stack_file, name)
     needed = cast("Sequence[str]", rendered.inventory.get("secrets") or ())
     found: list[Item] = []
-    for key in sorted({*needed, *_configured(config)}):
-        fields = {"needed": "yes" if key in needed else "no"}
-        value = config.get(f"{_PROJECT}:{key}")
+    configured = dict(_configured(config))
+    for key in sorted({*needed, *configured}):
+        # What other programs are configured by is no secret of the stack.
+        fields = {} if ":" in key else {"needed": "yes" if key in needed else "no"}
+        value = configured.get(key)
         if value is not None:
             # Enough to see that another one was set, and too little to guess it by: what is digested is encrypted.
             digest = hashlib.sha256(repr(value).encode()).hexdigest()
@@ -97,11 +107,15 @@ def secrets(rendered: Rendered, stack_file: str, name: str) -> list[Item]:
     return found
 
 
-def _configured(config: Mapping[str, Any]) -> Iterator[str]:
-    for key in config:
-        project, _, name = key.partition(":")
-        if project == _PROJECT and key != KEY:
-            yield name
+def _configured(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if key != KEY:
+            yield key.removeprefix(f"{_PROJECT}:"), value
+
+
+def undigested(item: Item) -> Item:
+    """Says in a word that a secret that is new, or gone, has a value."""
+    return replace(item, fields={**item.fields, "value": _SET}) if "value" in item.fields else item
 
 
 def unread(fields: Mapping[str, Change]) -> Mapping[str, Change]:

@@ -11,6 +11,8 @@ from tools.changes.parts import parts
 PROMETHEUS = "prometheus/prometheus.yml"
 _TARGETS = "static_configs"
 _TIME_TO_LIVE = re.compile(r"(^|\.)(ttl|ttl\.spans|max_span_age|trace_ttl)$")
+_LOOKED_FOR = "max_span_age"
+"""How old traces are looked for at most, which deletes none."""
 _RETENTION_FLAG = re.compile(r"--(?:storage\.tsdb\.)?retention\.(.+)")
 
 
@@ -71,5 +73,5 @@ def _kept(rendered: Rendered) -> Iterator[tuple[str, str]]:
         yield f"log lines of {stream['selector']}", text(stream["period"])
     backends = mapping(rendered.value("jaeger/jaeger.yml"), "extensions", "jaeger_storage", "backends")
     for path, kept in flat(backends).items():
-        if _TIME_TO_LIVE.search(path):
-            yield f"traces, {path}", kept
+        if found := _TIME_TO_LIVE.search(path):
+            yield f"traces, {'oldest that are looked for, ' if found[2] == _LOOKED_FOR else ''}{path}", kept

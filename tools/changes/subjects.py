@@ -70,14 +70,23 @@ def _without_arguments(item: Item) -> Item:
 def _outputs(before: Side, after: Side) -> Difference:
     found = compare(promises.outputs(before.rendered), promises.outputs(after.rendered))
     added = {item.name for item in found.added}
-    # Where there was nothing, and now is a mapping, what is in it is told of.
-    removed = (item for item in found.removed if not any(name.startswith(f"{item.name}.") for name in added))
+    # Where there was nothing, or nothing in it, and now is a mapping, what is in it is told of.
+    removed = (
+        item
+        for item in found.removed
+        if not (promises.hollow(item) and any(name.startswith(f"{item.name}.") for name in added))
+    )
     return replace(found, removed=tuple(removed))
 
 
 def _secrets(before: Side, after: Side) -> Difference:
     old, new = (promises.secrets(each.rendered, each.stack_file, each.stack_file_name) for each in (before, after))
-    return compare(old, new, promises.unread)
+    found = compare(old, new, promises.unread)
+    return replace(
+        found,
+        added=tuple(map(promises.undigested, found.added)),
+        removed=tuple(map(promises.undigested, found.removed)),
+    )
 
 
 def _settings(before: Side, after: Side) -> Difference:
@@ -149,7 +158,7 @@ SUBJECTS = (
     Subject(key="ports", one="port", many="ports", look=_by(cluster.ports)),
     Subject(key="flows", one="flow", many="flows", look=_by(cluster.flows)),
     Subject(key="rights", one="right", many="rights", look=_by(cluster.rights)),
-    Subject(key="secrets", one="secret", many="secrets", look=_secrets, shown=("needed",)),
+    Subject(key="secrets", one="secret", many="secrets", look=_secrets, shown=("needed", "value")),
     Subject(key="settings", one="stack setting", many="stack settings", look=_settings),
     Subject(key="files", one="file of a program", many="files of programs", look=_files, shown=("",)),
     Subject(key="objects", one="object", many="objects of the cluster", look=_by(cluster.objects), shown=("files",)),

@@ -75,7 +75,7 @@ def summary(report: Report) -> str:
     said = [_many(len(report.breaking), "breaking change")] if report.breaking else []
     said += [f"{subject(found).many}: {heading(found)}" for found in report.subjects]
     said += [f"{_TOTALS[total.what]} {difference(total)}" for total in report.totals if total.before != total.after]
-    return "; ".join(said) or "what is rendered changes in its wording alone"
+    return "; ".join(said) or "rendered files change in what no table tells: see the diff"
 
 
 def _many(count: int, noun: str) -> str:
@@ -163,7 +163,8 @@ def excerpts(detail: Detail) -> tuple[str | None, str | None]:
     before, after = detail.before, detail.after
     if before is None or after is None:
         return _cut(before, 0), _cut(after, 0)
-    same = next((at for at, (one, two) in enumerate(zip(before, after, strict=False)) if one != two), 0)
+    shorter = min(len(before), len(after))
+    same = next((at for at, (one, two) in enumerate(zip(before, after, strict=False)) if one != two), shorter)
     start = max(0, same - _AROUND) if max(len(before), len(after)) > _WIDTH else 0
     return _cut(before, start), _cut(after, start)
 

@@ -18,6 +18,7 @@ from tools.gameday.incidents import INCIDENTS, Incident, Wishes
 _LOOK = 0.5
 _LATE = 2.0
 """Seconds in which all of those who are told of an alert are."""
+_LEAVE_SECONDS = 60.0
 _BEAT_SECONDS = 75.0
 """A beat comes every minute: after so long, one is missing."""
 ALERTS = tuple(sorted({incident.alert for incident in INCIDENTS} - {routing.WATCHDOG}))
@@ -39,11 +40,18 @@ class Finding:
     """Other alerts that told of the same."""
     notes: tuple[str, ...]
     """What else people should know."""
+    happened: bool = True
+    """Whether it was brought about: nobody can notice what was not."""
 
     @property
     def noticed(self) -> bool:
         """Whether the expected alert told somebody in time."""
-        return self.after is not None
+        return self.happened and self.after is not None
+
+    @property
+    def missed(self) -> bool:
+        """Whether it happened, and nobody heard of it in time."""
+        return self.happened and self.after is None
 
     def data(self) -> dict[str, Any]:
         """For machines."""
@@ -51,6 +59,7 @@ class Finding:
             "incident": self.incident.name,
             "what": self.incident.says,
             "expected": self.incident.alert,
+            "happened": self.happened,
             "noticed": self.noticed,
             "after_seconds": None if self.after is None else round(self.after, 1),
             "as_declared_seconds": None if self.after is None else round(self.after + self.waits, 1),
@@ -69,6 +78,7 @@ class _Seen:
     told: set[str] = field(default_factory=set[str])
     besides: set[str] = field(default_factory=set[str])
     notes: list[str] = field(default_factory=list[str])
+    happened: bool = True
 
 
 def _matches(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -101,18 +111,19 @@ def _heard(ground: Ground, incident: Incident, seen: _Seen, began: float, since:
 
 
 def _happen(ground: Ground, incident: Incident, wishes: Wishes) -> _Seen:
-    """Have an incident happen until it is told, or its time is over."""
+    """Have an incident happen until it is told, or its time or the day is over."""
     seen = _Seen()
     began, since = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     try:
         with incident.happens(ground, wishes, seen.notes):
-            while time.monotonic() - began < incident.within and seen.after is None:
+            while time.monotonic() - began < incident.within and seen.after is None and not ground.ended.is_set():
                 _heard(ground, incident, seen, began, since)
-                time.sleep(_LOOK)
-            time.sleep(_LATE)
+                ground.ended.wait(_LOOK)
+            ground.ended.wait(_LATE)
             _heard(ground, incident, seen, began, since)
     except OSError as problem:
-        seen.notes.append(f"it did not happen: {problem}")
+        seen.happened = seen.after is not None
+        seen.notes.append(f"it came to its end early: {problem}" if seen.happened else f"it did not happen: {problem}")
     return seen
 
 
@@ -147,6 +158,7 @@ def play(
         say(f"{incident.name}: {incident.says}")
         seen = found[incident.name] = _happen(ground, incident, wishes)
         words = f"told after {seen.after:.0f} s" if seen.after is not None else "MISSED"
+        words = words if seen.happened else "did not happen"
         say(f"{incident.name}: {words}")
 
     with grounds.ground(name, directory, ALERTS) as ground:
@@ -155,10 +167,19 @@ def play(
             for incident in incidents
             if not incident.alone
         ]
-        for thread in together:
-            thread.start()
-        for thread in together:
-            thread.join()
+        try:
+            for thread in together:
+                thread.start()
+            for thread in together:
+                thread.join()
+        except BaseException:
+            # What an incident started ends in its own thread.
+            ground.ended.set()
+            deadline = time.monotonic() + _LEAVE_SECONDS
+            for thread in together:
+                if thread.ident is not None:
+                    thread.join(max(0.0, deadline - time.monotonic()))
+            raise
         for incident in incidents:
             if incident.alone:
                 one(ground, incident)
@@ -173,4 +194,5 @@ def _finding(declared: Stack, incident: Incident, seen: _Seen) -> Finding:
         told=tuple(sorted(seen.told)),
         besides=tuple(sorted(seen.besides)),
         notes=tuple(seen.notes),
+        happened=seen.happened,
     )

@@ -17,6 +17,7 @@ import psutil
 from processes.home import Home
 from specs import alertmanager, collector, inbox, prometheus
 from specs.model import parse
+from specs.monitoring import ENVIRONMENT
 from specs.settings import KEY, load, read_yaml
 from specs.stack import Stack, build
 from tools import paths
@@ -32,6 +33,12 @@ _KEPT = ("routes", "services", "default", "backup", "stand_in")
 _START_SECONDS = 30.0
 
 
+def _concerns(key: str, alerts: tuple[str, ...]) -> bool:
+    """Whether the override `key`, `[system/]alert[@severity]`, is of one of `alerts`, and of a system that is there."""
+    system, _, rest = key.rpartition("/")
+    return rest.partition("@")[0] in alerts and system in ("", ENVIRONMENT, *SYSTEMS)
+
+
 def settings(name: str, *, at_once: bool, alerts: tuple[str, ...], offset: int = 0) -> dict[str, Any]:
     """A process stack with the alerting of the stack `name`, without its receivers: nobody is told in earnest. With
     `at_once`, `alerts` do not wait until what they are about has lasted.
@@ -43,9 +50,11 @@ def settings(name: str, *, at_once: bool, alerts: tuple[str, ...], offset: int =
     asked = cast("dict[str, Any]", read_yaml(file)["config"])[KEY]
     alerting: dict[str, Any] = asked.get("alerting") or {}
     theirs: dict[str, dict[str, Any]] = alerting.get("overrides") or {}
-    overrides = {key: value for key, value in theirs.items() if key in alerts}
+    overrides = {key: value for key, value in theirs.items() if _concerns(key, alerts)}
+    grouping: dict[str, Any] = alerting.get("grouping") or {}
     if at_once:
-        overrides |= {alert: {**overrides.get(alert, {}), "for": "0s"} for alert in alerts}
+        overrides = {key: {**overrides.get(key, {}), "for": "0s"} for key in (*alerts, *overrides)}
+        grouping = {"wait": "0s", "interval": "1s"}
     return {
         "environment": asked["environment"],
         "cluster": "game-day",
@@ -59,7 +68,7 @@ def settings(name: str, *, at_once: bool, alerts: tuple[str, ...], offset: int =
         "alerting": {
             **{key: alerting[key] for key in _KEPT if key in alerting},
             "overrides": overrides,
-            **({"grouping": {"wait": "0s", "interval": "1s"}} if at_once else {}),
+            "grouping": grouping,
         },
     }
 
@@ -88,16 +97,24 @@ class Ground:
     _parts: dict[str, tuple[ExitStack, psutil.Process]] = field(
         default_factory=dict[str, tuple[ExitStack, psutil.Process]]
     )
-    _ended: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set once the day is over, or broken off: nothing is started any more."""
 
     def start(self, name: str) -> None:
-        """Run a part until it is healthy. Raises BenchError with its last words when it does not become so."""
+        """Run a part until it is healthy; nothing once the day has ended. Raises BenchError with its last words when it
+        does not become so."""
+        if self.ended.is_set():
+            return
         kept = ExitStack()
         self._parts[name] = (kept, kept.enter_context(running(self.stack, name, self.home)))
+        if self.ended.is_set():
+            self.stop(name)
 
     def stop(self, name: str) -> None:
         """End a part, for good."""
-        self._parts.pop(name)[0].close()
+        found = self._parts.pop(name, None)
+        if found:
+            found[0].close()
 
     def kill(self, name: str) -> None:
         """Kill a part, as the kernel does for want of memory; nobody starts it again."""
@@ -107,13 +124,13 @@ class Ground:
 
     def end(self) -> None:
         """End everything."""
-        self._ended.set()
+        self.ended.set()
         for name in list(self._parts):
             self.stop(name)
 
     def watch(self) -> None:
         """Note how much memory the parts take, until the end."""
-        while not self._ended.wait(0.5):
+        while not self.ended.wait(0.5):
             for name, (_, process) in list(self._parts.items()):
                 try:
                     self.peaks[name] = max(self.peaks.get(name, 0), process.memory_info().rss)
@@ -153,7 +170,9 @@ class Ground:
     @contextmanager
     def app(self, name: str, *arguments: str, entries: list[dict[str, Any]] | None = None) -> Generator[str]:
         """Run the sample app with `arguments`, and have it scraped as `name`, or as `entries` say with `{address}` for
-        where it listens; its base URL."""
+        where it listens; its base URL. Raises OSError when it does not start, or the day has ended."""
+        if self.ended.is_set():
+            raise OSError("the game day has ended")
         environment = {
             **os.environ,
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,

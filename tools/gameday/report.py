@@ -11,9 +11,11 @@ from tools.gameday.day import Finding
 
 def verdict(found: Sequence[Finding]) -> str:
     """The whole day in a line."""
-    missed = [finding.incident.name for finding in found if not finding.noticed]
-    said = f"{len(found) - len(missed)} of {len(found)} incidents were noticed"
-    return f"{said}; missed: {', '.join(missed)}" if missed else said
+    missed = [finding.incident.name for finding in found if finding.missed]
+    absent = [finding.incident.name for finding in found if not finding.happened]
+    said = f"{len(found) - len(missed) - len(absent)} of {len(found)} incidents were noticed"
+    said += f"; missed: {', '.join(missed)}" if missed else ""
+    return said + (f"; did not happen: {', '.join(absent)}" if absent else "")
 
 
 def _span(seconds: float) -> str:
@@ -23,9 +25,12 @@ def _span(seconds: float) -> str:
 
 def _row(finding: Finding) -> tuple[str, ...]:
     missed = finding.after is None
+    alert = finding.incident.alert + (" (silent)" if finding.incident.silent else "")
+    if not finding.happened:
+        return (finding.incident.name, alert, "did not happen", "", "")
     return (
         finding.incident.name,
-        finding.incident.alert + (" (silent)" if finding.incident.silent else ""),
+        alert,
         "missed" if finding.after is None else _span(finding.after),
         "" if finding.after is None else _span(finding.after + finding.waits),
         "nobody in " + _span(finding.incident.within) if missed else ", ".join(finding.told),
@@ -88,7 +93,7 @@ def machine(found: Sequence[Finding], name: str) -> str:
     value = {
         "stack": name,
         "noticed": sum(finding.noticed for finding in found),
-        "missed": [finding.incident.name for finding in found if not finding.noticed],
+        "missed": [finding.incident.name for finding in found if finding.missed],
         "incidents": [finding.data() for finding in found],
     }
     return json.dumps(value, indent=2)

@@ -30,7 +30,7 @@ def policy(
     from policy.rules import RULES, violations
     from tools.policy.recorded import resources
 
-    declared = resources(stacks.runnable(stack))
+    declared = resources(stacks.declared(stack))
     found = violations(declared)
     if as_json:
         print(json.dumps(_value(stack, chosen, len(declared), found), indent=2))  # noqa: T201 - for machines

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -19,7 +20,8 @@ from specs.stack import Stack
 
 _HOME = "/home/of/the/stack"
 """Stands in the place of a process stack's directory: nothing is placed there."""
-
+_PROGRAMS = Path("/programs/of/the/stack")
+"""Stands in the place of the directories of its programs: none has to be installed."""
 
 _PLACE = re.compile(r"<secret: [\w-]+>")
 """Stands in the place of a secret."""
@@ -29,7 +31,7 @@ def _runtime(stack: Stack, secrets: Mapping[str, pulumi.Output[str]]) -> Runtime
     settings, addresses = stack.context.settings, stack.context.addresses
     match settings.runtime:
         case RuntimeKind.PROCESS:
-            return ProcessRuntime(home=_HOME, addresses=addresses, secrets=secrets)
+            return ProcessRuntime(home=_HOME, addresses=addresses, secrets=secrets, find=_PROGRAMS.joinpath)
         case RuntimeKind.DOCKER:
             return DockerRuntime(settings=settings, addresses=addresses, secrets=secrets, lock=read_lock())
         case RuntimeKind.KUBERNETES:
@@ -77,10 +79,7 @@ def resource(found: Registered) -> Resource:
 
 
 def resources(stack: Stack) -> tuple[Resource, ...]:
-    """Every resource that `stack` declares. Its secrets are not needed: each reads `<secret: KEY>`.
-
-    Raises ProcessError for a program of a process stack that is not installed.
-    """
+    """Every resource that `stack` declares. Programs are not needed, nor secrets: each reads `<secret: KEY>`."""
 
     def program() -> None:
         secrets = {ref.key: pulumi.Output.secret(f"<secret: {ref.key}>") for ref in stack.secrets()}

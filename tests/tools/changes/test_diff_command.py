@@ -94,6 +94,7 @@ def test_what_fails_is_a_wish(fail_on: str, status: int) -> None:
     ("arguments", "line"),
     [
         (("--base", "nope"), "BASE=nope: no such revision (accepted: a branch, tag or commit that this clone has; a"),
+        (("--base", ""), "BASE: required (accepted: a branch, tag or commit)"),
         (("--head", "nope"), "HEAD=nope: no such revision (accepted: a branch, tag or commit that this clone has; a"),
         (
             ("--stack", "nope", "--head", "HEAD"),

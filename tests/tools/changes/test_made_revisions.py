@@ -104,7 +104,7 @@ def test_nothing_is_told_but_what_changed(run: Run) -> None:
         "secrets": [1, 1, 1],
         "settings": [5, 5, 5],
         "files": [0, 0, 1],
-        "objects": [0, 0, 2],
+        "objects": [0, 0, 3],
     }
 
 

@@ -207,6 +207,8 @@ def _inventory(**said: Any) -> dict[str, Any]:
         ({"on": True}, {"on": 1}, ["output on was boolean and is number"]),
         ({"env": {"A": "x"}}, {"env": None}, ["output env.A is removed"]),
         ({"env": None}, {"env": {"A": "x"}}, []),
+        ({"loki": "x"}, {"loki": {"push": "y"}}, ["output loki is removed"]),
+        ({"env": {}}, {"env": {"A": "x"}}, []),
         ({"env": {"A": "x", "B": "y"}}, {"env": {"B": "y"}}, ["output env.A is removed"]),
         ({"hosts": ["x"]}, {"hosts": "x"}, ["output hosts was list and is text"]),
     ],
@@ -262,7 +264,7 @@ def test_what_an_old_revision_does_not_say_is_no_change(compare: Compare) -> Non
     found = compare(_inventory(**_workload()), _inventory(**_workload(arguments=["--a=1"], variables={"A": "x"})))
     assert found.subjects == ()
     assert found.files.copies == ("inventory.json",)
-    assert wording.summary(found) == "what is rendered changes in its wording alone"
+    assert wording.summary(found) == "rendered files change in what no table tells: see the diff"
 
 
 def _object(kind: str, name: str, **said: Any) -> dict[str, Any]:
@@ -306,6 +308,102 @@ def test_ways_in(compare: Compare) -> None:
     }
 
 
+def test_who_may_is_told_to_the_last_word(compare: Compare) -> None:
+    """Proves that what a NetworkPolicy denies by default, what a block of addresses leaves out and the names that a
+    role is about are told of."""
+
+    def files(types: list[str], but: list[str], names: list[str]) -> Files:
+        block = {"ipBlock": {"cidr": "0.0.0.0/0", "except": but}}
+        pods = {"matchLabels": {"app.kubernetes.io/instance": "grafana"}}
+        rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": names, "verbs": ["get"]}
+        return {
+            **_object(
+                "NetworkPolicy",
+                "out",
+                spec={"podSelector": pods, "policyTypes": ["Egress"], "egress": [{"to": [block]}]},
+            ),
+            **_object("NetworkPolicy", "deny", spec={"podSelector": {}, "policyTypes": types}),
+            **_object("Role", "reader", rules=[rule]),
+        }
+
+    before = files(["Ingress", "Egress"], ["10.0.0.0/8"], ["a"])
+    found = compare(before, files(["Egress"], [], []))
+    assert _of(found, "flows") == {
+        "+ grafana → anywhere": {"egress": "every port"},
+        "- grafana → anywhere but 10.0.0.0/8": {"egress": "every port"},
+        "every pod of o, by NetworkPolicy deny": {"ingress by default": ("denied", None)},
+    }
+    assert _of(found, "rights") == {
+        "+ Role reader: secrets": {"verbs": "get"},
+        "- Role reader: secrets a": {"verbs": "get"},
+    }
+    gone = {path: said for path, said in before.items() if "deny" not in path}
+    assert list(_of(compare(before, gone), "flows")) == ["- every pod of o, by NetworkPolicy deny"]
+
+
+def test_what_a_way_in_passes(compare: Compare) -> None:
+    """Proves that the class and the certificate of an Ingress, the port that a Service hands on to, the class of a
+    claim's storage and a token that is mounted are told of; files that are mounted are not, since they are
+    themselves."""
+
+    def files(word: str) -> Files:
+        to = {"path": "/", "backend": {"service": {"name": "grafana", "port": {"number": 3000}}}}
+        sources = [{"serviceAccountToken": {"audience": word}}, {"configMap": {"name": word}}]
+        claim = {
+            "metadata": {"name": "data"},
+            "spec": {"storageClassName": word, "resources": {"requests": {"storage": "1Gi"}}},
+        }
+        pod = {
+            "volumes": [{"name": "all", "projected": {"sources": sources}}],
+            "containers": [{"name": "a", "image": "a:1"}],
+        }
+        return {
+            **_object(
+                "Ingress",
+                "grafana",
+                spec={
+                    "ingressClassName": word,
+                    "tls": [{"hosts": ["a.b"], "secretName": word}],
+                    "rules": [{"host": "a.b", "http": {"paths": [to]}}],
+                },
+            ),
+            **_object("Service", "grafana", spec={"ports": [{"name": "http", "port": 3000, "targetPort": word}]}),
+            **_object("StatefulSet", "a", spec={"volumeClaimTemplates": [claim], "template": {"spec": pod}}),
+        }
+
+    found, change = compare(files("a"), files("b")), ("a", "b")
+    assert _of(found, "ports") == {"Ingress a.b/": {"TLS secret": change, "class": change}}
+    assert _of(found, "objects") == {
+        "Service o/grafana": {"spec.ports[http].targetPort": change},
+        "StatefulSet o/a": {
+            "spec.volumeClaimTemplates[0].spec.storageClassName": change,
+            "spec.template.spec.volumes[all].projected.sources[0].serviceAccountToken.audience": change,
+        },
+    }
+
+
+def test_how_old_traces_are_looked_for_is_no_retention(compare: Compare) -> None:
+    """Proves that `max_span_age`, which deletes nothing, is told as what it is."""
+
+    def files(age: str) -> Files:
+        backends = {"main": {"cassandra": {"ttl": age}, "elasticsearch": {"max_span_age": age}}}
+        return {"jaeger/jaeger.yml": {"extensions": {"jaeger_storage": {"backends": backends}}}}
+
+    assert _of(compare(files("7d"), files("9d")), "retention") == {
+        "traces, main.cassandra.ttl": {"kept": ("7d", "9d")},
+        "traces, oldest that are looked for, main.elasticsearch.max_span_age": {"kept": ("7d", "9d")},
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [("x" * 200, "x" * 200 + " and more", ("…" + "x" * 30, "…" + "x" * 30 + " and more")), ("a", "ab", ("a", "ab"))],
+)
+def test_what_is_appended_is_seen(before: str, after: str, shown: tuple[str, str]) -> None:
+    """Proves that a long value to which something is appended is cut to its end, where both differ."""
+    assert wording.excerpts(wording.Detail(field="a", before=before, after=after)) == shown
+
+
 def test_whatever_else_changes_is_told_too(compare: Compare) -> None:
     """Proves that a key of a program's file and a field of an object that no subject knows are told of by their
     paths."""
@@ -331,6 +429,20 @@ def test_secrets_are_told_of_by_name(compare: Compare) -> None:
     found = compare(_inventory(secrets=["a", "b"]), _inventory(secrets=["a", "c", "d"]), before, after)
     assert _of(found, "secrets")["a"] == {"value": ("a value", "another value")}
     assert list(_of(found, "secrets")) == ["+ c", "+ d", "- b", "a"]
+    assert _of(found, "secrets")["+ c"] == {"needed": "yes", "value": "set"}
+    assert _of(found, "secrets")["- b"] == {"needed": "yes", "value": "set"}
+    assert "canary" not in found.model_dump_json() + markdown.document(found)
+
+
+def test_other_configuration_is_told_of_by_name(compare: Compare) -> None:
+    """Proves that a key of the stack file which is another program's is told of when it is new, gone or set anew."""
+    before = "config:\n  kubernetes:context: canary-1\n  aws:region: canary-2\n"
+    found = compare({}, {}, before, "config:\n  kubernetes:context: canary-3\n  gcp:zone: canary-4\n")
+    assert _of(found, "secrets") == {
+        "+ gcp:zone": {"value": "set"},
+        "- aws:region": {"value": "set"},
+        "kubernetes:context": {"value": ("a value", "another value")},
+    }
     assert "canary" not in found.model_dump_json() + markdown.document(found)
 
 

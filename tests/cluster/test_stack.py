@@ -195,7 +195,11 @@ def test_the_doctor_finds_all_well_through_kubectl(
     and reads them back: it finds what was put there on purpose, and nothing else."""
     file = tmp_path / "Pulumi.test.yaml"
     file.write_text(yaml.safe_dump({"config": {KEY: stack.settings()}}), encoding="utf-8")
-    monkeypatch.setattr(paths, "stack_file", lambda _: file)
+
+    def stack_file(_: str) -> Path:
+        return file
+
+    monkeypatch.setattr(paths, "stack_file", stack_file)
     monkeypatch.setenv("KUBECONFIG", str(running.cluster.control.kubeconfig()))
 
     done = CliRunner().invoke(cli.app, ["doctor", "--stack", "test", "--json"])

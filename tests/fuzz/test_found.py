@@ -135,7 +135,10 @@ def test_order_of_keys_does_not_matter() -> None:
         "exporters": {"node": {}, "blackbox": {}},
     }
     given: dict[str, Any] = {**BASE, **several}
-    shuffled = {key: dict(reversed(value.items())) for key, value in reversed(several.items())} | BASE
+    shuffled: dict[str, Any] = {
+        **{key: dict(reversed(value.items())) for key, value in reversed(several.items())},
+        **BASE,
+    }
     made = [build(parse(Settings, in_order(each), file=FILE, key=KEY), file=FILE) for each in (given, shuffled)]
 
     assert list(made[0].workload("prometheus").files.items()) == list(made[1].workload("prometheus").files.items())

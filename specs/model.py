@@ -321,6 +321,7 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         r"^[A-Za-z0-9.-]+(:[0-9]+)?$": "host or host:port, without https://",
         r"^/[^:]+$": "a path that begins with / and has no colon",
         URL_PATH: "a path that begins with /, of the letters that URLs have",
+        r"^/([^/\s]\S*)?$": "a path that begins with one /, without spaces",
         r"^/[A-Za-z0-9._~:/@!&'()*+,;=-]*$": "a path that begins with /, of the letters that paths of URLs have",
     }
 )
@@ -386,7 +387,7 @@ def _sentence(model: type[BaseModel], problem: _Problem) -> str:  # noqa: C901, 
     if problem.kind == "string_pattern_mismatch":
         pattern = str(problem.details["pattern"])
         one_of = re.fullmatch(r"\^\(([\w|-]+)\)\$", pattern)
-        accepted = one_of[1].replace("|", ", ") if one_of else PATTERNS[pattern]
+        accepted = one_of[1].replace("|", ", ") if one_of else PATTERNS.get(pattern, f"what matches {pattern}")
         return f"{_shown(problem.found)} is not accepted here (accepted: {accepted})"
     if problem.kind == "too_short":
         return f"nothing stands in it (accepted: at least {problem.details['min_length']})"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from loadtests.journeys import Step
 from specs.exporters import discover
 from specs.model import PATTERNS, SettingsError, parse
 from specs.profile import Profile, read
@@ -258,7 +259,7 @@ def _patterns(schema: object) -> Iterator[str]:
 def test_no_error_shows_a_pattern() -> None:
     """Proves that each pattern of the models stands in an error as words, or lists its values itself."""
     of_exporters = (exporter.settings for exporter in discover().values())
-    models: tuple[type[BaseModel], ...] = (Settings, Profile, SystemSettings, *of_exporters)
+    models: tuple[type[BaseModel], ...] = (Settings, Profile, SystemSettings, Step, *of_exporters)
     found = {pattern for model in models for pattern in _patterns(model.__pydantic_core_schema__)}
 
     assert {pattern for pattern in found if not pattern.startswith("^(disable|")} == set(PATTERNS)

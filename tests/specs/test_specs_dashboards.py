@@ -595,7 +595,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         "shop.yaml: dashboards[1].uid: shop-a is there twice (accepted: each once)"
     )
     assert refused({"title": "A", "uid": "slo", "panels": [alerts]}) == (
-        "dashboard shop/slo.json: its uid is observability/slo.json's too (accepted: each uid once)"
+        "shop.yaml: dashboards: slo is the uid of observability/slo.json as well (accepted: another uid)"
     )
 
 
@@ -731,7 +731,12 @@ def test_grafana_gets_them_as_stable_json() -> None:
         WHOLE.dashboards
     )
     for path, board in WHOLE.dashboards.items():
-        assert grafana.files[f"dashboards/{path}"] == json.dumps(board, indent=1, sort_keys=True) + "\n"
+        text = grafana.files[f"dashboards/{path}"]
+        found = json.loads(text)
+        assert found == board
+        assert list(found) == sorted(board)
+        assert text.startswith('{\n  "')
+        assert text.endswith("\n}\n")
     assert "[$__rate_interval]" in grafana.files["dashboards/exporters/exporter-node.json"]
     assert [(each["name"], each["folder"], each["options"]["path"]) for each in providers] == [
         (folder, folder, f"../config/dashboards/{folder}") for folder in folders

@@ -15,17 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
-from typer.testing import CliRunner
 
-from specs.settings import KEY
 from tests.cluster import stack
 from tests.cluster.cluster import Cluster
 from tests.cluster.place import Place
 from tests.cluster.stack import NAMESPACE
 from tests.cluster.support import Running, app, await_ready, eventually, inbox, render, waiting
 from tests.kubernetes.control_plane import NotStartedError
-from tools import cli, paths
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -186,28 +182,6 @@ def test_only_the_flows_of_the_model_get_through(running: Running) -> None:
 
     eventually(lambda: reached("stranger") == [sent], seconds=60, what="a pod that reaches the collector alone")
     eventually(lambda: reached("client") == [sent, *asked], seconds=60, what="a pod that reaches what clients ask")
-
-
-def test_the_doctor_finds_all_well_through_kubectl(
-    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`make doctor` asks every replica through forwarded ports, reads files of pods, sends a line and a trace through
-    and reads them back: it finds what was put there on purpose, and nothing else."""
-    file = tmp_path / "Pulumi.test.yaml"
-    file.write_text(yaml.safe_dump({"config": {KEY: stack.settings()}}), encoding="utf-8")
-
-    def stack_file(_: str) -> Path:
-        return file
-
-    monkeypatch.setattr(paths, "stack_file", stack_file)
-    monkeypatch.setenv("KUBECONFIG", str(running.cluster.control.kubeconfig()))
-
-    done = CliRunner().invoke(cli.app, ["doctor", "--stack", "test", "--json"])
-
-    report: dict[str, Any] = json.loads(done.stdout)
-    print(json.dumps(report, indent=2, ensure_ascii=False))
-    levels = {check["check"]: check["level"] for check in report["checks"]}
-    assert levels == {}
 
 
 def test_a_change_rolls_the_pair_without_a_gap(running: Running) -> None:

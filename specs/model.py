@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType, UnionType
@@ -453,11 +453,35 @@ _LOGIN = re.compile(r'[^\s"@(]*:[^\s"@]*@')
 """What stands before the @ of an address: an error that repeats a value repeats no password."""
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _halves(value: object, path: tuple[int | str, ...]) -> Generator[tuple[int | str, ...]]:
+    """Where text below `value` cannot be written as UTF-8: an escape in JSON can stand for half a character."""
+    match value:
+        case str():
+            if _HALF.search(value):
+                yield path
+        case Mapping():
+            for name, inner in cast("Mapping[object, object]", value).items():
+                here = (*path, str(name))
+                yield from [here] if _HALF.search(str(name)) else _halves(inner, here)
+        case list() | tuple():
+            for number, inner in enumerate(cast("Sequence[object]", value)):
+                yield from _halves(inner, (*path, number))
+        case _:
+            pass
+
+
 def parse(model: type[M], value: object, *, file: str, key: str) -> M:
     """Validate `value`, found under `key` of `file`.
 
     Raises SettingsError naming each bad key as `file: key.path: what is wrong (accepted: …)`.
     """
+    if halves := [plain(key_path(key, path)) for path in _halves(value, ())]:
+        raise SettingsError(
+            "\n".join(f"{file}: {path}: half a character of UTF-16 (accepted: whole ones)" for path in halves)
+        )
     try:
         return model.model_validate(value)
     except ValidationError as refused:

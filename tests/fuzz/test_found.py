@@ -118,6 +118,22 @@ def test_characters_in_halves(tmp_path: Path) -> None:
     assert read_yaml(file) == {"title": "on fire 🔥"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"environment": "a\ud83d"}, "environment"),
+        ({"runtime": "\udd25"}, "runtime"),
+        ({"extra_labels": {"a": ["b", "\ud83d"]}}, "extra_labels.a[1]"),
+        ({"extra_labels": {"\ud83d": "a"}}, 'extra_labels."\\ud83d"'),
+    ],
+)
+def test_halves_of_characters(changes: dict[str, Any], where: str) -> None:
+    """Proves that half a character, which JSON can hold and no file can, is refused where it stands."""
+    line = f"{FILE}: {KEY}.{where}: half a character of UTF-16 (accepted: whole ones)"
+
+    assert complaint(**changes) == line
+
+
 @pytest.mark.parametrize(("runtime", "own"), [("process", "stack"), ("kubernetes", "pods")])
 def test_log_files_do_not_take_the_place_of_others(runtime: str, own: str) -> None:
     """Proves that a name that the stack's own log lines have is refused: nobody would read them any more."""

@@ -8,7 +8,7 @@ import pytest
 from specs import exporters
 from specs.programs import FLOWER
 from specs.stack import build
-from tests.specs.support import ROOT, yaml_file
+from tests.specs.support import EVERY_EXPORTER, FILE, ROOT, settings, yaml_file
 from tools.documents import whole_stack
 
 PORTS = {
@@ -95,8 +95,8 @@ def test_all_exporters_run_side_by_side() -> None:
 def test_program_that_is_missing_leaves_its_exporter_out() -> None:
     """Proves that an exporter whose program cannot be had is left out with its jobs and alerts, in one line that says
     so."""
-    settings = whole_stack().context.settings
-    whole, left = build(settings, file="x"), build(settings, file="x", absent=["json_exporter", FLOWER.binary])
+    every = settings(exporters=EVERY_EXPORTER)
+    whole, left = build(every, file=FILE), build(every, file=FILE, absent=["json_exporter", FLOWER.binary])
 
     assert left.left_out == (
         "celery exporter: left out, since there is no celery on PATH",

@@ -22,7 +22,7 @@ def _rate(metric: str, of: str) -> str:
     return f'label_replace(rate({{__name__=~"{metric}(_total)?", {of}}}[5m]), "what", "{metric}", "", "")'
 
 
-def group(name: str, services: Sequence[str], *, lines: float, window: str = "60s") -> RuleGroup:
+def group(name: str, services: Sequence[str], *, lines: float, window: str) -> RuleGroup:
     """The alerts about the parts `services`, as the group `name`. `lines` are how many log lines a second are a flood for
     one of them, over `window`."""
     of = _of(services)

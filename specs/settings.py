@@ -582,7 +582,10 @@ class Thanos(Model):
 
 
 class ScrapeLimits(Model):
-    """What one target may answer a scrape with. What is beyond a limit is refused whole, and told as TargetOverLimit."""
+    """What one target may answer a scrape with. What is beyond a limit is refused whole.
+
+    The target counts as down then; TargetOverLimit tells of `samples` and `body`.
+    """
 
     samples: Annotated[int, Field(ge=1, le=10**9)] | None = None
     """None: half of the series that a Prometheus is sized for, and 50 000 at least."""

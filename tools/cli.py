@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Collection
 from dataclasses import asdict
@@ -44,8 +43,7 @@ def _programs(stack: Stack) -> list[str]:
     """Native programs that running and checking the stack takes."""
     names = {check.argv[0] for workload in stack.workloads for check in workload.checks}
     names |= {workload.program.binary for workload in stack.workloads}
-    own = Path(sys.prefix) / "bin"
-    return ["pulumi", "pulumi-language-python", *sorted(name for name in names if not (own / name).exists())]
+    return ["pulumi", "pulumi-language-python", *stacks.native(names)]
 
 
 def _install(stack: Stack) -> None:
@@ -119,10 +117,6 @@ def _print_health(found: "list[Health]", name: str) -> None:
     console.print(health.table(found, f"stack {name}", wide=console.width >= _WIDE))
 
 
-def _of(name: str) -> str:
-    return "" if name == "local" else f"STACK={name} "
-
-
 @app.command()
 @plainly
 def up(
@@ -154,7 +148,8 @@ def up(
         if bad:
             for line in containers.troubles() if containers else []:
                 blame(line)
-            blame(f"not healthy after {seconds} s: {', '.join(bad)} (make logs {_of(stack)}PART={bad[0]} shows why)")
+            of = stacks.argument(stack)
+            blame(f"not healthy after {seconds} s: {', '.join(bad)} (make logs {of}PART={bad[0]} shows why)")
             raise typer.Exit(1)
         if containers and containers.forwarding():
             console.print(containers.forwarding(), highlight=False, soft_wrap=True)
@@ -202,9 +197,9 @@ def preview(
             deployed = made.deployed("docker:").values()
             docker_preflight.refuse(containers, deployed)
             for reference in docker_preflight.absent(containers):
-                warn(f"{reference}: not on the engine yet, make up {_of(stack)}pulls it")
+                warn(f"{reference}: not on the engine yet, make up {stacks.argument(stack)}pulls it")
             for part in (*containers.stopped(), *containers.gone(deployed)):
-                warn(f"{part}: stopped or removed outside, make up {_of(stack)}brings it back")
+                warn(f"{part}: stopped or removed outside, make up {stacks.argument(stack)}brings it back")
     done = made.work("preview", *(["--diff"] if diff else []), *(["--refresh"] if refresh else []))
     raise typer.Exit(done.returncode)
 
@@ -235,9 +230,10 @@ def down(stack: StackName = "local", purge: Annotated[bool, typer.Option(help="D
             done = made.work("destroy", "--yes", "--skip-preview", "--suppress-outputs")
             if done.returncode:
                 if provider and not purge:
+                    of = stacks.argument(stack)
                     blame(
-                        f"what is in Grafana is deleted while it answers: make up {_of(stack)}brings it up again;"
-                        f" make down {_of(stack)}PURGE=1 does without, and deletes all data"
+                        f"what is in Grafana is deleted while it answers: make up {of}brings it up again;"
+                        f" make down {of}PURGE=1 does without, and deletes all data"
                     )
                 raise typer.Exit(done.returncode)
         if home is not None:

@@ -1,7 +1,9 @@
 """What commands begin with: the stack that a file declares, and what keeps its programs running."""
 
 import contextlib
-from collections.abc import Generator, Mapping
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processes.home import of_stack
@@ -30,6 +32,17 @@ def runnable(name: str) -> Stack:
     file = paths.stack_file(name)
     settings = load(file)
     return build(settings, file=file.name, absent=runtimes.absent(settings))
+
+
+def argument(name: str) -> str:
+    """What `make` needs to be told to mean this stack, with a space at its end; empty for the default."""
+    return "" if name == "local" else f"STACK={name} "
+
+
+def native(names: Iterable[str]) -> list[str]:
+    """Those of the programs `names` that the virtual environment has not, in the order of their names."""
+    own = Path(sys.prefix) / "bin"
+    return sorted(name for name in set(names) if not (own / name).exists())
 
 
 def on(stack: Stack, kind: RuntimeKind) -> bool:

@@ -29,14 +29,11 @@ def backup(
     """Write everything that a process stack keeps to one file; one part at a time stops for it, the others run on."""
     from processes.home import of_stack
     from specs.model import SettingsError
-    from specs.settings import load
-    from specs.stack import build
-    from tools import health, paths
+    from tools import health, paths, stacks
     from tools.backup import running
 
     _orderly()
-    file = paths.stack_file(stack)
-    declared = build(load(file), file=file.name)
+    declared = stacks.declared(stack)
     running.refuse_runtime(declared, stack, "backup")
     home = of_stack(stack)
     parts = [each for each in running.keeping(declared, part) if home.data(each.name).exists()]
@@ -66,14 +63,11 @@ def restore(
 ) -> None:
     """Put the data of a backup into a process stack that is down, and holds none."""
     from processes.home import of_stack
-    from specs.settings import load
-    from specs.stack import build
-    from tools import paths
+    from tools import stacks
     from tools.backup import running
 
     _orderly()
-    declared_in = paths.stack_file(stack)
-    declared = build(load(declared_in), file=declared_in.name)
+    declared = stacks.declared(stack)
     running.refuse_runtime(declared, stack, "restore")
     parts = running.keeping(declared, part)
     with console.status("reading the backup"):

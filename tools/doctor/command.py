@@ -33,8 +33,7 @@ def _refuse_absent(name: str, keeper: "Keeper") -> None:
     away = ("not running", "no container", "not deployed")
     running = keeper.running()
     if all(part.words in away for part in running.values()):
-        of = "" if name == "local" else f" STACK={name}"
-        raise SettingsError(f"stack {name}: nothing of it runs (make up{of} brings it up)")
+        raise SettingsError(f"stack {name}: nothing of it runs (make up {stacks.argument(name)}brings it up)")
 
 
 @judging

@@ -13,6 +13,7 @@ import httpx
 from specs import prometheus
 from specs.stack import Stack
 from specs.workload import Workload
+from tools import stacks
 from tools.doctor.findings import Finding, fail
 from tools.doctor.placed import Files, Placed
 from tools.health import Keeper
@@ -77,7 +78,7 @@ class Live:
     @property
     def of(self) -> str:
         """What `make` needs to be told to mean this stack, with a space at its end; empty for the default."""
-        return "" if self.name == "local" else f"STACK={self.name} "
+        return stacks.argument(self.name)
 
     @property
     def put_back(self) -> str:

@@ -18,9 +18,9 @@ from processes.home import Home
 from specs import alertmanager, collector, inbox, prometheus
 from specs.model import parse
 from specs.monitoring import ENVIRONMENT
-from specs.settings import KEY, load, read_yaml
+from specs.settings import KEY, Settings, load, read_yaml
 from specs.stack import Stack, build
-from tools import paths
+from tools import paths, stacks
 from tools.bench_programs import free_offset, running
 from tools.bench_report import BenchError
 from tools.gameday.pages import registered
@@ -77,13 +77,12 @@ def stack(name: str, *, at_once: bool, alerts: tuple[str, ...], offset: int = 0)
     """What these settings amount to. Raises SettingsError."""
     file = paths.stack_file(name).name
     found = settings(name, at_once=at_once, alerts=alerts, offset=offset)
-    return build(parse(type(load(paths.stack_file(name))), found, file=file, key=KEY), file=file)
+    return build(parse(Settings, found, file=file, key=KEY), file=file)
 
 
 def programs(name: str, alerts: tuple[str, ...]) -> list[str]:
     """Native programs that the stack's workloads take. Raises SettingsError."""
-    names = {workload.program.binary for workload in stack(name, at_once=True, alerts=alerts).workloads}
-    return sorted(each for each in names if not (Path(sys.prefix) / "bin" / each).exists())
+    return stacks.native(workload.program.binary for workload in stack(name, at_once=True, alerts=alerts).workloads)
 
 
 @dataclass

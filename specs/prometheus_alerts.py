@@ -239,7 +239,8 @@ max by (app, environment, service, instance) (prometheus_notifications_queue_len
                 ),
                 Alert(
                     name="PrometheusNotificationsDropped",
-                    expr="increase(prometheus_notifications_dropped_total[10m]) > $threshold",
+                    # Prometheus counts for each Alertmanager (prometheus/prometheus#16079): lost is what none of them took.
+                    expr="min without (alertmanager) (increase(prometheus_notifications_dropped_total[10m])) > $threshold",
                     threshold=0,
                     severity=Severity.CRITICAL,
                     summary="Prometheus lost alerts on their way to Alertmanager",

@@ -10,7 +10,7 @@ import yaml
 
 from components.manifests import manifests
 from specs.model import parse
-from specs.settings import KEY, Settings
+from specs.settings import KEY, Settings, in_order
 from specs.stack import build
 from tests.cluster.images import executables, repository
 
@@ -55,7 +55,7 @@ def settings(**more: Any) -> dict[str, Any]:
 
 def render(asked: Mapping[str, Any], secrets: Mapping[str, str]) -> Rendered:
     """The objects of the stack that `asked` declares, in which its secrets have the values of `secrets`."""
-    stack = build(parse(Settings, dict(asked), file=_FILE, key=KEY), file=_FILE)
+    stack = build(parse(Settings, in_order(dict(asked)), file=_FILE, key=KEY), file=_FILE)
     known = executables()
     found: list[dict[str, Any]] = []
     left_out: list[str] = []

@@ -4,6 +4,7 @@ What runs is what tools/native makes, in images of nothing else.
 """
 
 import json
+import re
 import time
 from collections.abc import Generator
 from datetime import datetime
@@ -15,13 +16,18 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from specs.settings import KEY
 from tests.cluster import stack
 from tests.cluster.cluster import Cluster
 from tests.cluster.place import Place
 from tests.cluster.stack import NAMESPACE
 from tests.cluster.support import Running, app, await_ready, eventually, inbox, render, waiting
 from tests.kubernetes.control_plane import NotStartedError
+from tools import cli, paths
+from tools.doctor.checks import CHECKS
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -182,6 +188,38 @@ def test_only_the_flows_of_the_model_get_through(running: Running) -> None:
 
     eventually(lambda: reached("stranger") == [sent], seconds=60, what="a pod that reaches the collector alone")
     eventually(lambda: reached("client") == [sent, *asked], seconds=60, what="a pod that reaches what clients ask")
+
+
+def test_the_doctor_finds_all_well_through_kubectl(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make doctor` asks every replica through forwarded ports, reads files of pods, sends a line and a trace through
+    and reads them back: it finds what was put there on purpose, and nothing else."""
+    file = tmp_path / "Pulumi.test.yaml"
+    file.write_text(yaml.safe_dump({"config": {KEY: stack.settings()}}), encoding="utf-8")
+
+    def stack_file(_: str) -> Path:
+        return file
+
+    monkeypatch.setattr(paths, "stack_file", stack_file)
+    monkeypatch.setenv("KUBECONFIG", str(running.cluster.control.kubeconfig()))
+
+    done = CliRunner().invoke(cli.app, ["doctor", "--stack", "test", "--json"])
+
+    report: dict[str, Any] = json.loads(done.stdout)
+    troubles = {
+        check["check"]: [finding["words"] for finding in check["findings"] if finding["todo"]]
+        for check in report["checks"]
+        if check["level"] != "ok"
+    }
+    assert done.exit_code == 1
+    # What stands in for the collector's receiver of Alertmanager's history is another file.
+    [file_changed] = troubles.pop("files")
+    assert file_changed.startswith("collector: alert-history.yml differs from what is declared")
+    [unscraped] = troubles.pop("targets")
+    assert re.match(r"applications: broken-\S+:9 is down: .*connection refused", unscraped)
+    assert troubles == {"firing": ["critical: ServiceDown of shop/broken"]}
+    assert len(report["checks"]) == len(CHECKS)
 
 
 def test_a_change_rolls_the_pair_without_a_gap(running: Running) -> None:

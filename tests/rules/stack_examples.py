@@ -417,11 +417,20 @@ OF_PROMETHEUS_TOO = (
         "PrometheusNotificationsDropped",
         {series("prometheus_notifications_dropped_total", PEER): counter(1, 0, 0)},
         Firing(
-            labels=PEER | CRITICAL,
+            labels=PROMETHEUS | CRITICAL,
             summary="Prometheus lost alerts on their way to Alertmanager",
             description="40 alerts were dropped in 10 minutes; those that still fire are sent again.",
         ),
         window="10m",
+    ),
+    Example(
+        alert="PrometheusNotificationsDropped",
+        says="one of two Alertmanagers did not take it",
+        series={
+            series("prometheus_notifications_dropped_total", PROMETHEUS, alertmanager="http://here:9093"): "0+1x60",
+            series("prometheus_notifications_dropped_total", PROMETHEUS, alertmanager="http://there:9093"): "0x60",
+        },
+        at="12m",
     ),
     *tried(
         "PrometheusWithoutAlertmanager",

@@ -56,4 +56,5 @@ async def _one(live: Live, name: str) -> Result:
         # Another version of a program may answer in another form.
         words = f"an answer has another form than expected ({type(problem).__name__}: {problem})"
         findings = (fail(words, "see which version runs (docs/versions.md)"),)
-    return Result(check=name, findings=findings, seconds=time.monotonic() - began)
+    # Replicas often find the same.
+    return Result(check=name, findings=tuple(dict.fromkeys(findings)), seconds=time.monotonic() - began)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from specs import prometheus
+from specs.settings import RuntimeKind
 from specs.stack import Stack
 from specs.workload import Workload
 from tools import stacks
@@ -80,12 +81,14 @@ class Live:
         """What `make` needs to be told to mean this stack, with a space at its end; empty for the default."""
         return stacks.argument(self.name)
 
-    @property
-    def put_back(self) -> str:
-        """How what is declared comes into effect, for people: plain `up` looks at its state alone."""
-        return (
-            f"make up {self.of}where the model changed; pulumi up --refresh --stack {self.name} undoes a change by hand"
-        )
+    def put_back(self, workload: Workload) -> str:
+        """How what is declared of a part comes into effect, for people: plain `up` looks at its state alone."""
+        up = f"make up {self.of}".strip()
+        if stacks.on(self.stack, RuntimeKind.DOCKER):
+            # No engine says what is in a volume: files are placed anew by a container that is not there.
+            own = f"{self.stack.context.settings.docker.network}-{workload.name}"
+            return f"{up}; where it was changed by hand, docker rm -f {own} {own}-files before"
+        return f"{up} where the model changed; pulumi up --refresh --stack {self.name} undoes a change by hand"
 
     def every(self, program: str) -> tuple[Instance, ...]:
         """All instances of a program, as `specs.programs` calls it."""

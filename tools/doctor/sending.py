@@ -138,4 +138,10 @@ async def _told(live: Live, instance: Instance, test: Sent) -> list[Finding]:
     held = await live.json(instance, "/api/v2/alerts", {"filter": f'doctor="{test.run}"'})
     kept = {kind for alert in held for kind in ("silencedBy", "inhibitedBy", "mutedBy") if alert["status"].get(kind)}
     why = f" (some are {', '.join(sorted(kept))})" if kept else ""
-    return [fail(f"the test alert did not reach {listed(sorted(f'{who} ({how})' for who, how in missing))}{why}", todo)]
+    nobody = listed(sorted(f"{who} ({how})" for who, how in missing))
+    return [
+        fail(
+            f"by the alert history, the test alert did not reach {nobody}{why}",
+            f"{todo}, and PART={programs.COLLECTOR.name} whether the history is recorded",
+        )
+    ]

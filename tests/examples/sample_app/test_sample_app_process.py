@@ -28,7 +28,8 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_sigterm_ends_the_app_well(tmp_path: Path) -> None:
-    """Proves that SIGTERM ends the app long before anybody kills it, with status 0, having printed nothing but its start line."""
+    """Proves that SIGTERM ends the app before anybody kills it, with status 0, and that it printed nothing but its
+    start line."""
     with running(tmp_path) as service:
         service.client.get("/products")
         assert service.terminate() < 8

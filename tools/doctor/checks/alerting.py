@@ -94,7 +94,7 @@ async def _routes(live: Live, instance: Instance, every: Sequence[Sample]) -> li
     return [
         fail(
             f"{instance.name}: of {_words(sample.labels)} it {words}",
-            live.put_back,
+            live.put_back(instance.workload),
         )
         for sample, words in zip(every, wrong, strict=True)
         if words

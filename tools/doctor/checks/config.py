@@ -32,7 +32,7 @@ async def check(live: Live) -> list[Finding]:
 def _told(live: Live, instance: Instance, lines: Iterable[str]) -> list[Finding]:
     found = list(lines)
     rest = len(found) - _MOST
-    todo = live.put_back
+    todo = live.put_back(instance.workload)
     return [
         *(fail(f"{instance.name}: {line}", todo) for line in found[:_MOST]),
         *([fail(f"{instance.name}: {rest} more values are not the declared ones", todo)] if rest > 0 else []),

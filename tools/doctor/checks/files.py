@@ -32,12 +32,12 @@ def _of(live: Live, workload: Workload, placed: Files | None) -> Iterator[Findin
         return
     for path, text in workload.files.items():
         if path not in placed.texts:
-            yield fail(f"{workload.name}: {path} is missing", live.put_back)
+            yield fail(f"{workload.name}: {path} is missing", live.put_back(workload))
         elif placed.texts[path] != text:
             lines = lines_apart(text, placed.texts[path])
             yield fail(
                 f"{workload.name}: {path} differs from what is declared in {lines} line{'s' if lines > 1 else ''}",
-                live.put_back,
+                live.put_back(workload),
             )
     stale = workload.reload is None and 0 < placed.started < placed.changed - _SLACK
     if stale:

@@ -33,7 +33,7 @@ async def _prometheus(live: Live, instance: Instance) -> list[Finding]:
     page = (await live.ask(instance, "/metrics")).text
     now = (sample(page, name) for name in _LIMITS)
     keeps, most, oldest = (value or 0.0 for value in now)
-    return list(_of_metrics(live, instance.name, keeps, most, oldest))
+    return list(_of_metrics(live, instance, keeps, most, oldest))
 
 
 _LIMITS = (
@@ -43,11 +43,11 @@ _LIMITS = (
 )
 
 
-def _of_metrics(live: Live, name: str, keeps: float, most: float, oldest: float) -> Iterator[Finding]:
+def _of_metrics(live: Live, instance: Instance, keeps: float, most: float, oldest: float) -> Iterator[Finding]:
     context = live.stack.context
     declared = seconds(context.settings.retention.metrics)
     size = metrics_size(context) or 0
-    todo = live.put_back
+    name, todo = instance.name, live.put_back(instance.workload)
     if keeps != declared:
         yield fail(f"{name}: keeps metrics {_days(keeps)}, not {_days(declared)}", todo)
     # Prometheus is told whole megabytes.
@@ -67,7 +67,7 @@ async def _loki(live: Live, instance: Instance) -> list[Finding]:
     declared = yaml.load(instance.workload.files["loki.yml"], Loader=yaml.CSafeLoader)
     effective = yaml.load((await live.ask(instance, "/config")).text, Loader=yaml.CSafeLoader)
     ours, theirs = declared["limits_config"], effective["limits_config"]
-    todo = live.put_back
+    todo = live.put_back(instance.workload)
     found: list[Finding] = []
     if seconds(str(theirs["retention_period"])) != seconds(ours["retention_period"]):
         found.append(

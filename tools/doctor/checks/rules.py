@@ -112,7 +112,7 @@ async def _of_one(live: Live, ruler: Ruler) -> list[Finding]:
     health = [(name(rule), found) for rule, found in pairs if found is not None]
     broken = [(each, found) for each, found in health if found["health"] not in {"ok", "unknown"}]
     waiting = [each for each, found in health if found["health"] == "unknown"]
-    up = live.put_back
+    up = live.put_back(ruler.instance.workload)
     said = [
         *([fail(f"{who}: not loaded: {listed(missing)}", up)] if missing else []),
         *([fail(f"{who}: other than declared: {listed(other)}", up)] if other else []),

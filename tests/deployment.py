@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ SAMPLE = Workload(
 """A workload with something of everything but the host."""
 
 
+@cache
 def stack_of(name: str, *, absent: tuple[str, ...] = ()) -> Stack:
     """The stack of the project's own stack file `name`."""
     return build(load(ROOT / f"Pulumi.{name}.yaml"), file=f"Pulumi.{name}.yaml", absent=absent)

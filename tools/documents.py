@@ -17,6 +17,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ _CLUSTERED: dict[str, Any] = {
 """What only clusters have."""
 
 
+@cache
 def whole_stack(*, examples: bool = False) -> Stack:
     """A stack with every exporter, as `docs/exporters.md` shows it, and every system: its alerts are all there are.
     With `examples`, those of the profiles that are examples as well. It is a process stack; what only containers can

@@ -63,7 +63,7 @@ def render(asked: Mapping[str, Any], secrets: Mapping[str, str]) -> Rendered:
     every = "\n---\n".join(manifests(stack).values())
     for key, value in secrets.items():
         every = every.replace(f"<secret: {key}>", value)
-    for each in yaml.safe_load_all(every):
+    for each in yaml.load_all(every, Loader=yaml.CSafeLoader):
         _stand_in(each)
         if each["kind"] in _WORKLOADS:
             used = [container["image"] for container in each["spec"]["template"]["spec"]["containers"]]
@@ -90,7 +90,7 @@ def _stand_in(config: dict[str, Any]) -> None:
     """The collector's receiver of Alertmanager's history is in no registry: something else listens in its place."""
     data: dict[str, str] = config.get("data", {}) if config["kind"] == "ConfigMap" else {}
     if "alert-history.yml" in data:
-        history = yaml.safe_load(data["alert-history.yml"].replace("webhookevent/", "otlp/"))
+        history = yaml.load(data["alert-history.yml"].replace("webhookevent/", "otlp/"), Loader=yaml.CSafeLoader)
         for name, receiver in history["receivers"].items():
             history["receivers"][name] = {"protocols": {"http": {"endpoint": receiver["endpoint"]}}}
         data["alert-history.yml"] = yaml.safe_dump(history)

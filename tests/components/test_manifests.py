@@ -60,7 +60,7 @@ def test_the_versions_are_the_newest() -> None:
 
 def test_the_check_is_strict(prod: dict[str, str]) -> None:
     """A misspelt key is refused, so that the test above proves something."""
-    found = yaml.safe_load(prod["deployment-blackbox-exporter.yaml"])
+    found = yaml.load(prod["deployment-blackbox-exporter.yaml"], Loader=yaml.CSafeLoader)
     container = found["spec"]["template"]["spec"]["containers"][0]
     container["imagePulPolicy"] = "Always"
 
@@ -71,7 +71,7 @@ def test_the_check_is_strict(prod: dict[str, str]) -> None:
 def test_files_are_named_after_what_is_in_them(prod: dict[str, str]) -> None:
     """One file for each object, with kind and name; objects of the node namespace have it in front."""
     for file, text in prod.items():
-        found: dict[str, Any] = yaml.safe_load(text)
+        found: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
         namespace = found["metadata"].get("namespace")
         prefix = "observability-node-" if namespace == "observability-node" else ""
         assert file == f"{found['kind'].lower()}-{prefix}{found['metadata']['name']}.yaml"
@@ -85,7 +85,7 @@ def test_files_are_named_after_what_is_in_them(prod: dict[str, str]) -> None:
 
 def test_no_value_of_a_secret_is_in_them(prod: dict[str, str]) -> None:
     """A Secret lists its keys, each with a placeholder that names the secret."""
-    assert yaml.safe_load(prod["secret-alertmanager-secrets.yaml"])["stringData"] == {
+    assert yaml.load(prod["secret-alertmanager-secrets.yaml"], Loader=yaml.CSafeLoader)["stringData"] == {
         "secrets__dead-mans-switch-webhook": "<secret: dead-mans-switch-url>",
         "secrets__email-email": "<secret: smtp-password>",
         "secrets__mysmartnotes-email-email": "<secret: smtp-password>",
@@ -99,7 +99,7 @@ def test_no_value_of_a_secret_is_in_them(prod: dict[str, str]) -> None:
         "secrets__team-email-email": "<secret: smtp-password>",
         "secrets__webhook-webhook": "<secret: alerts-webhook-url>",
     }
-    assert yaml.safe_load(prod["secret-grafana-secrets.yaml"])["stringData"] == {
+    assert yaml.load(prod["secret-grafana-secrets.yaml"], Loader=yaml.CSafeLoader)["stringData"] == {
         "secrets__admin-password": "<secret: grafana-admin-password>",
         "secrets__database-password": "<secret: grafana-database-password>",
         "secrets__secret-key": "<secret: grafana-secret-key>",
@@ -111,14 +111,14 @@ def test_configuration_refers_to_what_is_rendered(prod: dict[str, str]) -> None:
     there that no pod mounts."""
     mounted: set[str] = set()
     for text in prod.values():
-        found = yaml.safe_load(text)
+        found = yaml.load(text, Loader=yaml.CSafeLoader)
         prefix = "observability-node-" if found["metadata"].get("namespace") == "observability-node" else ""
         pod = found.get("spec", {}).get("template", {}).get("spec", {})
         for volume in pod.get("volumes", []):
             for source in volume.get("projected", {}).get("sources", []):
                 ((kind, wanted),) = source.items()
                 file = f"{kind.lower()}-{prefix}{wanted['name']}.yaml"
-                held = yaml.safe_load(prod[file])
+                held = yaml.load(prod[file], Loader=yaml.CSafeLoader)
                 assert {item["key"] for item in wanted["items"]} == set(held.get("data") or held["stringData"])
                 mounted.add(file)
 

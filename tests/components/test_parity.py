@@ -61,7 +61,11 @@ def _facts(made: Stack) -> Iterator[tuple[str, str, str]]:
     files = {
         f"{workload.name}/{path}": rewrite(text) for workload in made.workloads for path, text in workload.files.items()
     }
-    parsed = {path: yaml.safe_load(text) for path, text in files.items() if path.endswith((".yml", ".yaml"))}
+    parsed = {
+        path: yaml.load(text, Loader=yaml.CSafeLoader)
+        for path, text in files.items()
+        if path.endswith((".yml", ".yaml"))
+    }
     for workload in made.workloads:
         yield "workload", workload.name, ""
     for job in parsed.pop("prometheus/prometheus.yml").pop("scrape_configs"):
@@ -94,7 +98,7 @@ def _by_address(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_jobs(text: str) -> str:
-    settings = yaml.safe_load(text)
+    settings = yaml.load(text, Loader=yaml.CSafeLoader)
     del settings["scrape_configs"]
     return json.dumps(settings)
 

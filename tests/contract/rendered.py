@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, cast
 
 import yaml
@@ -61,7 +61,7 @@ class Board:
     json: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Rendered:
     """The files of one stack, read."""
 
@@ -126,6 +126,7 @@ class Rendered:
             if path.startswith(f"{place}/rules/")
         }
 
+    @cached_property
     def boards(self) -> tuple[Board, ...]:
         """Every dashboard."""
         return boards({path: json.loads(text) for path, text in self.files.items() if path.startswith("dashboards/")})

@@ -74,13 +74,13 @@ def targets(app: str) -> list[Target]:
 
 def boards(folder: str, title: str) -> Board:
     """The dashboard of this title in a folder."""
-    (found,) = (board for board in PROD.boards() if (board.folder, board.title) == (folder, title))
+    (found,) = (board for board in PROD.boards if (board.folder, board.title) == (folder, title))
     return found
 
 
 def panel(app: str, title: str) -> Panel:
     """The panel of this title on some dashboard of a system."""
-    found = [each for board in PROD.boards() if board.folder == app for each in board.panels if each.title == title]
+    found = [each for board in PROD.boards if board.folder == app for each in board.panels if each.title == title]
     assert found, f"no panel {title} of {app}"
     return found[0]
 
@@ -101,7 +101,7 @@ def _sample_label(label: str) -> None:
         assert targets(app)
         asked = [rule["expr"] for group in PROD.rules()[app] for rule in group["rules"]]
         asked += [
-            query for board in PROD.boards() if board.folder == app for each in board.panels for query in each.promql
+            query for board in PROD.boards if board.folder == app for each in board.panels for query in each.promql
         ]
         for expr in asked:
             assert {only(selector, "app") for selector in selectors(expr)} == {app}, expr
@@ -130,7 +130,7 @@ def _alert_annotation(name: str) -> None:
         if name == "runbook_url":
             assert (ROOT / "docs" / "runbooks" / text.rpartition("/")[2]).is_file(), text
         if name == "dashboard_url":
-            same((board.uid for board in PROD.boards()), text.rpartition("/")[2])
+            same((board.uid for board in PROD.boards), text.rpartition("/")[2])
 
 
 # The environment.
@@ -253,12 +253,12 @@ PRACTICE = r"environment_wide\.dashboards_best_practice"
 
 @covers(rf"{PRACTICE}\[panel descriptions\]")
 def _descriptions(_wanted: str) -> None:
-    assert [(board.uid, each.title) for board in PROD.boards() for each in board.panels if not each.description] == []
+    assert [(board.uid, each.title) for board in PROD.boards for each in board.panels if not each.description] == []
 
 
 @covers(rf"{PRACTICE}\[consistent colours\]")
 def _colours(_wanted: str) -> None:
-    fields = [each.json.get("fieldConfig", {}).get("defaults", {}) for board in PROD.boards() for each in board.panels]
+    fields = [each.json.get("fieldConfig", {}).get("defaults", {}) for board in PROD.boards for each in board.panels]
     steps = [step["color"] for field in fields for step in field.get("thresholds", {}).get("steps", [])]
     # Well, for information, warning, critical.
     assert set(steps) == {"green", "blue", "orange", "red"}
@@ -266,13 +266,13 @@ def _colours(_wanted: str) -> None:
 
 @covers(rf"{PRACTICE}\[sensible refresh and default time range\]")
 def _time_range(_wanted: str) -> None:
-    ranges = {(board.json["refresh"], board.json["time"]["from"]) for board in PROD.boards()}
+    ranges = {(board.json["refresh"], board.json["time"]["from"]) for board in PROD.boards}
     assert ranges == {("30s", "now-1h"), ("1m", "now-24h")}
 
 
 @covers(rf"{PRACTICE}\[deployment annotations\]")
 def _deployments(_wanted: str) -> None:
-    for board in PROD.boards():
+    for board in PROD.boards:
         marks = [mark.get("target", {}).get("tags", []) for mark in board.json["annotations"].get("list", [])]
         # A dashboard of one system has the deployments of that system.
         owner = [board.folder] if board.folder in SYSTEMS else ["observability"] * (board.uid == "observability-stack")
@@ -286,7 +286,7 @@ def _links(_wanted: str) -> None:
     assert sources["Loki"]["derivedFields"][0]["datasourceUid"] == "jaeger"
     assert sources["Jaeger"]["tracesToLogsV2"]["datasourceUid"] == "loki"
     assert sources["Jaeger"]["tracesToMetrics"]["datasourceUid"] == "prometheus"
-    for board in PROD.boards():
+    for board in PROD.boards:
         if board.folder in SYSTEMS:
             same((link["url"].partition("?")[0] for link in board.json["links"]), "/d/logs")
 
@@ -452,9 +452,7 @@ def _own_exporter(name: str, app: str) -> None:
 def uses(app: str) -> str:
     """Everything that is asked about a system: panels, alerts, objectives."""
     asked = [rule["expr"] for rule in (*rules(app), *rules(app, "record"))]
-    return "\n".join(
-        (*asked, *(each.queries for board in PROD.boards() if board.folder == app for each in board.panels))
-    )
+    return "\n".join((*asked, *(each.queries for board in PROD.boards if board.folder == app for each in board.panels)))
 
 
 IN_WORDS = {
@@ -486,7 +484,7 @@ def _metric(wanted: str, app: str) -> None:
         for label in BY_LABELS.get(name, ()):
             assert any(
                 re.search(rf"by \([^)]*\b{label}\b[^)]*\) \(rate\({name}\{{", query)
-                for board in PROD.boards()
+                for board in PROD.boards
                 if board.folder == app
                 for each in board.panels
                 for query in each.promql
@@ -1139,8 +1137,8 @@ def test_environments_agree(name: str) -> None:
 
     assert rules_of(other) == rules_of(PROD)
     # Containers of a cluster are measured by its kubelets.
-    assert {(board.folder, board.uid, board.title) for board in other.boards() if board.uid != "exporter-cadvisor"} == {
-        (board.folder, board.uid, board.title) for board in PROD.boards() if board.folder != "cluster"
+    assert {(board.folder, board.uid, board.title) for board in other.boards if board.uid != "exporter-cadvisor"} == {
+        (board.folder, board.uid, board.title) for board in PROD.boards if board.folder != "cluster"
     }
     assert [
         fact

@@ -105,7 +105,7 @@ def _is_flow(found: tuple[Flow, ...], source: str, target: str, port: int, place
 def _here(workload: Workload, stack: Stack) -> Workload:
     """The workload without what only a cluster has, or the programs of this machine lack."""
     if workload.name == prometheus.NAME:
-        file = yaml.safe_load(workload.files["prometheus.yml"])
+        file = yaml.load(workload.files["prometheus.yml"], Loader=yaml.CSafeLoader)
         # In the place of what an API server would list: the parts' own jobs, which are named after them.
         ports = {
             flow.target.name: flow.ports

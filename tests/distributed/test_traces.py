@@ -36,8 +36,8 @@ def _here(workload: Workload) -> Workload:
     """The workload with what the programs of this machine know."""
     match workload.name:
         case collector.NAME:
-            merged = yaml.safe_load(workload.files["collector.yml"])
-            apart = yaml.safe_load(workload.files[sampling.FILE])
+            merged = yaml.load(workload.files["collector.yml"], Loader=yaml.CSafeLoader)
+            apart = yaml.load(workload.files[sampling.FILE], Loader=yaml.CSafeLoader)
             (name, balancer), *others = apart["exporters"].items()
             assert others == []
             first = balancer["resolver"]["static"]["hostnames"][0]
@@ -50,7 +50,7 @@ def _here(workload: Workload) -> Workload:
             args = tuple(arg for arg in workload.args if arg.endswith(file))
             return replace(workload, files={file: to_yaml(merged)}, args=args)
         case prometheus.NAME:
-            config = yaml.safe_load(workload.files["prometheus.yml"])
+            config = yaml.load(workload.files["prometheus.yml"], Loader=yaml.CSafeLoader)
             del config["alerting"], config["rule_files"]
             files = {"prometheus.yml": to_yaml({**config, "scrape_configs": []})}
             return replace(workload, files=files, checks=())
@@ -234,7 +234,7 @@ def test_traces_are_divided_among_samplers() -> None:
     made = _of(replicas={"collector": 3}, traces=SAMPLED)
     gateway, sampler = made.workload(collector.NAME), made.workload(sampling.NAME)
 
-    assert yaml.safe_load(gateway.files[sampling.FILE]) == {
+    assert yaml.load(gateway.files[sampling.FILE], Loader=yaml.CSafeLoader) == {
         "exporters": {
             "load_balancing": {
                 "routing_key": "traceID",
@@ -249,13 +249,15 @@ def test_traces_are_divided_among_samplers() -> None:
         "service": {"pipelines": {"traces": {"exporters": ["load_balancing", "span_metrics"]}}},
     }
     assert (gateway.replicas, sampler.replicas, sampler.peers, sampler.volume) == (3, 3, ("otlp-grpc",), None)
-    assert "otlp_grpc/jaeger" not in yaml.safe_load(gateway.files["collector.yml"])["exporters"]
+    assert "otlp_grpc/jaeger" not in yaml.load(gateway.files["collector.yml"], Loader=yaml.CSafeLoader)["exporters"]
 
 
 def test_without_sampling_there_is_no_sampler() -> None:
     """Proves that by default every trace goes straight to Jaeger."""
     made = _of()
-    pipelines = yaml.safe_load(made.workload(collector.NAME).files["collector.yml"])["service"]["pipelines"]
+    pipelines = yaml.load(made.workload(collector.NAME).files["collector.yml"], Loader=yaml.CSafeLoader)["service"][
+        "pipelines"
+    ]
 
     assert sampling.NAME not in made.names
     assert sampling.FILE not in made.workload(collector.NAME).files

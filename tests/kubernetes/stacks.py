@@ -122,7 +122,7 @@ def stack(variant: str, namespace: str | None = None, **more: Any) -> Stack:
 
 def objects(of: Stack) -> tuple[Object, ...]:
     """What the stack is in a cluster, in an order that an API server takes: what is in a namespace after it."""
-    found: list[Object] = [yaml.safe_load(text) for text in manifests(of).values()]
+    found: list[Object] = [yaml.load(text, Loader=yaml.CSafeLoader) for text in manifests(of).values()]
     names = {
         (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]): _with_ending(each)
         for each in found

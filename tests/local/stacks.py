@@ -28,7 +28,7 @@ class Local(Scratch):
 
     def settings(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the stack file, as a person would with an editor."""
-        content = yaml.safe_load(self.file.read_text())
+        content = yaml.load(self.file.read_text(), Loader=yaml.CSafeLoader)
         change(content["config"]["observability:settings"])
         self.file.write_text(yaml.safe_dump(content, sort_keys=False))
 

@@ -25,7 +25,10 @@ def _rules() -> Mapping[str, Mapping[str, Any]]:
     made = loki.workload(context(), loki.log_groups(), runbooks="http://runbooks", dashboards="http://dashboards")
     texts = [text for path, text in made.files.items() if path.startswith("rules/fake/")]
     return {
-        rule["alert"]: rule for text in texts for group in yaml.safe_load(text)["groups"] for rule in group["rules"]
+        rule["alert"]: rule
+        for text in texts
+        for group in yaml.load(text, Loader=yaml.CSafeLoader)["groups"]
+        for rule in group["rules"]
     }
 
 

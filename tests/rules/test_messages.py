@@ -108,7 +108,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root: Path = tmp_path_factory.mktemp("messages")
     found: dict[str, Any] = {}
     workload = stack(alerting={**EVERY_RECEIVER, "grouping": {"wait": "0s"}}).workload("alertmanager")
-    config: dict[str, Any] = yaml.safe_load(workload.files["alertmanager.yml"])
+    config: dict[str, Any] = yaml.load(workload.files["alertmanager.yml"], Loader=yaml.CSafeLoader)
     with _http(found) as web, _smtp(found) as mail:
         channels = config["receivers"][0]
         channels["pagerduty_configs"][0]["url"] = f"http://127.0.0.1:{web}/pagerduty"

@@ -4,11 +4,11 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -161,23 +161,29 @@ def _group(example: Example) -> dict[str, Any]:
 
 def _groups(of: str, name: str) -> Iterator[str]:
     """Names of the groups of the file of an alert's rules."""
-    for group in yaml.safe_load(_rules(of, name))["groups"]:
+    for group in _groups_of(_RULES_OF[of, name]):
         yield group["name"]
+
+
+@cache
+def _groups_of(file: str) -> Sequence[Mapping[str, Any]]:
+    return cast("Sequence[Mapping[str, Any]]", yaml.load(_FILES[file], Loader=yaml.CSafeLoader)["groups"])
 
 
 @cache
 def _rules(of: str, name: str) -> str:
     """Of the file of an alert's rules: the alert, those that it asks about, and everything that is recorded. promtool
     evaluates every rule that it is given for every example."""
-    value = yaml.safe_load(_FILES[_RULES_OF[of, name]])
+    groups = _groups_of(_RULES_OF[of, name])
     asked = {name}
-    for group in value["groups"]:
+    for group in groups:
         for rule in group["rules"]:
             if rule.get("alert") == name:
                 asked |= set(re.findall(r'alertname="(\w+)"', rule["expr"]))
-    for group in value["groups"]:
-        group["rules"] = [rule for rule in group["rules"] if rule.get("alert", name) in asked]
-    return to_yaml(value)
+    kept = [
+        {**group, "rules": [rule for rule in group["rules"] if rule.get("alert", name) in asked]} for group in groups
+    ]
+    return to_yaml({"groups": kept})
 
 
 def _promtool(directory: Path, *tests: str) -> subprocess.CompletedProcess[str]:

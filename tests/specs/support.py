@@ -102,4 +102,4 @@ def complaint(**changes: object) -> str:
 
 def yaml_file(made: Stack, workload: str, path: str) -> Any:
     """The value of a rendered YAML file."""
-    return yaml.safe_load(made.workload(workload).files[path])
+    return yaml.load(made.workload(workload).files[path], Loader=yaml.CSafeLoader)

@@ -23,7 +23,7 @@ SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "stack.schema.json").read_t
 OF_A_PROFILE: dict[str, Any] = json.loads((ROOT / "docs" / "system.schema.json").read_text(encoding="utf-8"))
 PROFILES = (*sorted((ROOT / "systems").glob("*.yaml")), *sorted((ROOT / "examples" / "systems").glob("*.yaml")))
 STACKS = {
-    name: yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"))
+    name: yaml.load((ROOT / f"Pulumi.{name}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     for name in ("local", "dev", "prod")
 }
 
@@ -281,7 +281,7 @@ def test_schema_accepts_the_profiles(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
 
-    assert _complaints(json.loads(json.dumps(yaml.safe_load(text))), OF_A_PROFILE) == []
+    assert _complaints(json.loads(json.dumps(yaml.load(text, Loader=yaml.CSafeLoader))), OF_A_PROFILE) == []
     assert named
     assert (file.parent / named[1]).resolve() == ROOT / "docs" / "system.schema.json"
 
@@ -301,7 +301,9 @@ def test_schema_accepts_the_profiles(file: Path) -> None:
 )
 def test_schema_refuses_in_profiles(changes: dict[str, Any], words: str) -> None:
     """Proves that editors mark in a profile what the program would refuse."""
-    value = yaml.safe_load((ROOT / "examples" / "systems" / "bookshop.yaml").read_text(encoding="utf-8"))
+    value = yaml.load(
+        (ROOT / "examples" / "systems" / "bookshop.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
 
     assert [each.partition(": ")[2] for each in _complaints({**value, **changes}, OF_A_PROFILE)] == [words]
 

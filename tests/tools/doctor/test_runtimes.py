@@ -98,7 +98,9 @@ def prod() -> Stack:
 @pytest.fixture(scope="module")
 def deployed(prod: Stack) -> list[dict[str, Any]]:
     """Its ConfigMaps, and a pod of each of its controllers, as the runtime declares them."""
-    documents = [each for text in manifests(prod).values() for each in yaml.safe_load_all(text) if each]
+    documents = [
+        each for text in manifests(prod).values() for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each
+    ]
     found = [each for each in documents if each["kind"] == "ConfigMap"]
     for each in documents:
         if each["kind"] in {"Deployment", "StatefulSet", "DaemonSet"}:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from specs.model import SettingsError
+from tests.contract.promql import Selector, selectors
 from tests.examples import bookshop
 from tools import documents, native, runbooks
-from tools.backtest.promql import Selector, selectors
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(path for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])

@@ -21,12 +21,11 @@ from specs.settings import Elk, Errors
 from specs.stack import build
 from specs.workload import SecretRef
 from tests.contract.facts import CONTRACT, FILE, Fact, covers, facts
-from tests.contract.promql import only
+from tests.contract.promql import selectors
 from tests.contract.rendered import Board, Panel, Rendered, Target, rendered
 from tests.rules.test_rules import EXAMPLES
 from tests.specs.support import EVERY_EXPORTER, ROOT, committed, settings
 from tests.specs.support import FILE as SETTINGS_FILE
-from tools.backtest.promql import selectors
 from tools.render import files
 
 ORIGINAL = ROOT.parent / "shared" / "requirements.yaml"
@@ -104,7 +103,7 @@ def _sample_label(label: str) -> None:
             query for board in PROD.boards if board.folder == app for each in board.panels for query in each.promql
         ]
         for expr in asked:
-            assert {only(selector, "app") for selector in selectors(expr)} == {app}, expr
+            assert {selector.of("app") for selector in selectors(expr)} == {app}, expr
 
 
 @covers(r"conventions\.external_labels\[.+\]")
@@ -372,7 +371,7 @@ def _alert(wanted: Mapping[str, Any], app: str) -> None:
     if "service" in wanted:
         assert rule["labels"]["service"] == wanted["service"]
     if app in SYSTEMS:
-        owned = {only(selector, "app") for selector in selectors(rule["expr"])}
+        owned = {selector.of("app") for selector in selectors(rule["expr"])}
         assert owned == {app} or (owned == {None} and _has_what_it_watches(app, rule["expr"]))
     if "mend" in wanted:
         explained(app, wanted["name"])

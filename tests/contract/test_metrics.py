@@ -14,10 +14,9 @@ from specs.profile import Kind
 from specs.system import System
 from tests.contract.listed import JOBS, programs, read
 from tests.contract.parts import TARGET_LABELS, running
-from tests.contract.promql import only
+from tests.contract.promql import Matcher, Selector, selectors
 from tests.contract.rendered import boards
 from tests.rules.stack import STACK
-from tools.backtest.promql import Matcher, Selector, selectors
 
 SYSTEMS: Mapping[str, System] = {system.name: system for system in STACK.systems}
 BY_PROMETHEUS = {
@@ -94,7 +93,7 @@ def _by_rule(name: str) -> frozenset[str]:
 
 def _of(rule: RecordingRule) -> set[str | None]:
     """The systems that a rule is about; None: whichever has what it is made of."""
-    return {only(selector, "app") for selector in selectors(rule.expr)}
+    return {selector.of("app") for selector in selectors(rule.expr)}
 
 
 def _producers(app: str | None) -> Iterable[Mapping[str, frozenset[str]]]:
@@ -123,7 +122,7 @@ def _known(app: str | None) -> Mapping[str, set[str]]:
 
 def _wrong(selector: Selector) -> str:
     """What nothing produces; empty: it is all there."""
-    app = only(selector, "app")
+    app = selector.of("app")
     known = _known(app)
     for wanted in _names(selector):
         matching = [name for name in known if re.fullmatch(wanted, name)]
@@ -175,10 +174,7 @@ def test_produced(where: str, expr: str) -> None:
 def test_used(app: str) -> None:
     """Proves that no metric of a profile is declared in vain: some alert, objective or panel asks for it."""
     asked = {
-        selector.metric
-        for _, expr in EXPRESSIONS
-        for selector in selectors(expr)
-        if only(selector, "app") in {app, None}
+        selector.metric for _, expr in EXPRESSIONS for selector in selectors(expr) if selector.of("app") in {app, None}
     }
     profile = SYSTEMS[app].profile
     declared = [*profile.metrics, *(name for page in profile.json_pages.values() for name in page.metrics)]

@@ -13,11 +13,10 @@ from specs.discovery import asks_for
 from specs.settings import Flavor
 from specs.stack import Stack
 from specs.workload import ApiAccess, ApiRule
-from tests.contract.promql import only
+from tests.contract.promql import selectors
 from tests.contract.rendered import boards
 from tests.specs.clusters import ALERTING, groups, made, scraped
 from tests.specs.support import committed, complaint, stack
-from tools.backtest.promql import selectors
 
 ALWAYS = {
     *("kube-state-metrics", "kube-state-metrics-self", "kubelet", "kubelet-containers", "kubelet-probes"),
@@ -98,7 +97,7 @@ def test_no_alert_is_about_what_is_not_scraped(flavor: str) -> None:
             for selector in selectors(alert.expr.replace("$threshold", "1")):
                 pattern = re.escape(selector.metric) if selector.metric else _pattern(selector)
                 known = any(re.fullmatch(pattern, name) for name in there | {"up"})
-                if not known or only(selector, "job") not in {None, *of_cluster(found)}:
+                if not known or selector.of("job") not in {None, *of_cluster(found)}:
                     wrong.append(f"{alert.name}: {selector}")
 
     assert wrong == []

@@ -9,8 +9,8 @@ import yaml
 
 from processes.place import executable
 from specs.monitoring import rule_files
+from tests.contract.promql import selectors
 from tests.specs.clusters import groups, made
-from tools.backtest.promql import selectors
 
 
 def _healthy() -> dict[str, str]:

@@ -10,7 +10,6 @@ _TOKEN = re.compile(
     r"""
     (?P<space>\s+|\#[^\n]*)
     | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
-    | (?P<variable>\$\{[^}]*\}|\$\w+)
     | (?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
     | (?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
     | (?P<sign>=~|!~|!=|==|<=|>=|\|[=~>]|.)
@@ -92,7 +91,7 @@ def _closing(tokens: Sequence[_Token], at: int, opening: str, closing: str) -> i
 
 
 def selectors(expr: str) -> Iterator[Selector]:
-    """Every selector of a PromQL expression, in its order; Grafana's variables may stand in it."""
+    """Every selector of a PromQL expression, in its order."""
     tokens = _tokens(expr)
     at = 0
 

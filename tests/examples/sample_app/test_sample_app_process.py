@@ -28,11 +28,10 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_sigterm_ends_the_app_well(tmp_path: Path) -> None:
-    """Proves that SIGTERM ends the app before anybody kills it, with status 0, and that it printed nothing but its
-    start line."""
+    """Proves that SIGTERM ends the app in less than 3 s with status 0, having printed nothing but its start line."""
     with running(tmp_path) as service:
         service.client.get("/products")
-        assert service.terminate() < 8
+        assert service.terminate() < 3
         assert service.process.returncode == 0
         assert service.logs()[-1]["message"] == "stopped"
         assert len(service.stdout.read_text().splitlines()) == 1
@@ -48,8 +47,7 @@ def test_sigterm_is_quick_with_slow_requests_and_a_lost_collector(tmp_path: Path
             for thread in threads:
                 thread.start()
             time.sleep(0.3)
-            # The endpoint would hold it up for ten seconds.
-            assert service.terminate() < 8
+            assert service.terminate() < 3
             assert service.process.returncode == 0
             for thread in threads:
                 thread.join()

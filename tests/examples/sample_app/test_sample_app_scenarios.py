@@ -39,7 +39,7 @@ def test_slow_has_a_95th_percentile_of_two_seconds(tmp_path: Path) -> None:
         taken = list(pool.map(seconds, [service] * 60))
         start = time.monotonic()
         assert service.client.get("/health").status_code == 200
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 0.5
     assert 1.6 <= statistics.quantiles(taken, n=20)[-1] <= 2.6
     assert min(taken) < 1
 
